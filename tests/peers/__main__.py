@@ -1,0 +1,54 @@
+"""The command line: ``python3 -m tests.peers run|install|check``."""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from . import debian, house, runner
+
+
+def main() -> int:
+    options = arguments(sys.argv[1:])
+    at = house.House(
+        cache=Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "concierge-peers",
+        temporary=Path(tempfile.gettempdir()),
+        environment=dict(os.environ),
+        obstacle=obstacle(),
+    )
+    require = options.require or os.environ.get("CI") == "true"
+    return asyncio.run(runner.run(at, options.peers, options.command, require=require))
+
+
+def obstacle() -> str | None:
+    """Why nothing may be installed here, or None."""
+    file = Path("/etc/os-release")
+    name = debian.release(file.read_text()) if file.exists() else None
+    if name != debian.CODENAME:
+        return f"peers are installed on Debian 12 ({debian.CODENAME}) only, and this is another system"
+    if os.geteuid() != 0:
+        return "peers are installed and started by root only"
+    return None
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    command: list[str] = []
+    if "--" in words:
+        at = words.index("--")
+        words, command = words[:at], words[at + 1 :]
+    parser = argparse.ArgumentParser(prog="python3 -m tests.peers", description=__doc__)
+    actions = parser.add_subparsers(dest="action", required=True)
+    run = actions.add_parser("run", help="start peers, run a command with their addresses, stop them")
+    run.add_argument("peers", nargs="+", choices=list(runner.PEERS))
+    run.add_argument("--require", action="store_true", help="fail if one is missing (as CI=true does)")
+    options = parser.parse_args(words)
+    if options.action == "run" and not command:
+        parser.error("say what to run: … -- COMMAND ARGS…")
+    options.command = command
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""Packages, unpacked into folders of our own: nothing is installed, configured or started on the machine."""
+
+import asyncio
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import debian, house, process
+
+LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu")
+PROGRAMS = ("usr/sbin", "usr/bin", "sbin", "bin")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Packages that are unpacked together, and the programs in them that must be able to run."""
+
+    name: str
+    packages: tuple[str, ...]
+    programs: tuple[str, ...]
+
+
+DOCKER = Bundle(
+    "docker",
+    ("docker.io", "iptables", "debootstrap", "busybox-static"),
+    ("usr/sbin/dockerd", "usr/bin/containerd", "usr/sbin/runc", "bin/busybox", "usr/sbin/xtables-nft-multi"),
+)
+COMPOSE = Bundle("compose", (f"docker-compose/{debian.NEXT}",), ())
+PROMETHEUS = Bundle(
+    "prometheus",
+    ("prometheus", "prometheus-pushgateway", "prometheus-alertmanager"),
+    ("usr/bin/prometheus", "usr/bin/prometheus-pushgateway", "usr/bin/prometheus-alertmanager"),
+)
+PHP = ("php-cli", "php-pgsql", "php-xml", "php-mbstring", "php-bcmath", "php-gd")
+POSTGRES = ("postgresql-15", "postgresql-client-15")
+ZABBIX_PROGRAMS = (
+    *("usr/sbin/zabbix_server", "usr/bin/zabbix_sender", "usr/bin/php8.2"),
+    *("usr/lib/postgresql/15/bin/postgres", "usr/lib/postgresql/15/bin/psql"),
+)
+
+
+def zabbix(name: str, suite: str) -> Bundle:
+    own = tuple(f"{part}/{suite}" for part in ("zabbix-server-pgsql", "zabbix-frontend-php", "zabbix-sender"))
+    return Bundle(name, (*own, *PHP, *POSTGRES), ZABBIX_PROGRAMS)
+
+
+ZABBIX = zabbix("zabbix", f"{debian.CODENAME}-backports")
+ZABBIX60 = zabbix("zabbix60", debian.CODENAME)
+
+
+@dataclass(frozen=True)
+class Root:
+    """An unpacked bundle and how its programs are started."""
+
+    path: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def program(self, name: str) -> Path:
+        places = (self.path / folder / name for folder in PROGRAMS)
+        found = next((place for place in places if place.exists()), None)
+        if found is None:
+            raise process.Unavailable(f"{name} is in none of the unpacked packages")
+        return found
+
+
+def root(at: house.House, bundle: Bundle) -> Root:
+    path = at.cache / "roots" / bundle.name
+    search = [str(path / folder) for folder in PROGRAMS]
+    libraries = [str(path / folder) for folder in LIBRARIES if (path / folder).is_dir()]
+    return Root(
+        path,
+        at.environment
+        | {"PATH": os.pathsep.join([*search, at.environment.get("PATH", os.defpath)])}
+        | ({"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {}),
+    )
+
+
+async def provide(at: house.House, bundle: Bundle) -> Root:
+    """The unpacked bundle; it is fetched if it is not there or no longer fits the machine's libraries."""
+    if await complete(at, bundle):
+        return root(at, bundle)
+    if at.obstacle:
+        raise process.Unavailable(at.obstacle)
+    began = time.monotonic()
+    await fetch(at, bundle)
+    process.say(f"{bundle.name} packages unpacked in {time.monotonic() - began:.1f} s")
+    return root(at, bundle)
+
+
+async def complete(at: house.House, bundle: Bundle) -> bool:
+    here = root(at, bundle)
+    stamp = here.path / ".complete"
+    if not stamp.exists() or stamp.read_text().split() != list(bundle.packages):
+        return False
+    checks = [linked(here, here.path / program) for program in bundle.programs]
+    return all(await asyncio.gather(*checks))
+
+
+async def linked(here: Root, program: Path) -> bool:
+    """Whether all libraries of a program are found; a static one has none to find."""
+    try:
+        return "not found" not in await process.capture("ldd", program, env=here.environment)
+    except process.Unavailable as problem:
+        return "not a dynamic executable" in str(problem)
+
+
+async def fetch(at: house.House, bundle: Bundle) -> None:
+    apt = debian.Apt(at.cache / "apt", at.environment)
+    target = at.cache / "roots" / bundle.name
+    held = await asyncio.to_thread(house.lock, at.cache / f"{bundle.name}.lock", wait=True)
+    try:
+        if await complete(at, bundle):
+            return
+        await refresh(at, apt)
+        files = await apt.download(bundle.packages, at.cache / "debs" / bundle.name)
+        await unpack(files, target)
+        (target / ".complete").write_text("\n".join(bundle.packages))
+        shutil.rmtree(at.cache / "debs" / bundle.name)
+        if not await complete(at, bundle):
+            raise process.Unavailable(f"programs of {bundle.name} miss libraries on this machine")
+    finally:
+        if held:
+            held.close()
+
+
+async def refresh(at: house.House, apt: debian.Apt) -> None:
+    held = await asyncio.to_thread(house.lock, at.cache / "apt.lock", wait=True)
+    try:
+        await apt.update()
+    finally:
+        if held:
+            held.close()
+
+
+async def unpack(files: list[Path], target: Path) -> None:
+    """Extract into a fresh folder beside ``target`` and put it in place in one step."""
+    fresh = target.with_suffix(".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for file in files:
+        await process.capture("dpkg", "--extract", file, fresh)
+    for unread in ("doc", "man", "locale", "lintian"):
+        shutil.rmtree(fresh / "usr/share" / unread, ignore_errors=True)
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
