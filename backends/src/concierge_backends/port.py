@@ -1,0 +1,66 @@
+"""What Concierge needs of a monitoring system: it takes in facts, and it says what is wrong."""
+
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from concierge_proto import messages, metric
+
+
+class Delivered(NamedTuple):
+    """What became of a snapshot's values: `processed + failed == total`."""
+
+    processed: int
+    failed: int
+    total: int
+    detail: str = ""
+    """Why values failed, in words."""
+
+
+class Aggregate(NamedTuple):
+    """One metric over a service's fresh instances; `instances` of them had it."""
+
+    metric: metric.Metric
+    instances: int
+    avg: float
+    sum: float
+    min: float
+    max: float
+
+
+class Aggregates(NamedTuple):
+    """The service as one thing, at one moment."""
+
+    service: str
+    time_ns: int
+    heard: int
+    """Instances that were heard within the service's `fresh`."""
+    running: int
+    """Those of them whose last heartbeat said 1."""
+    metrics: tuple[Aggregate, ...]
+    """Only those that at least one fresh instance had: absent is never zero."""
+
+
+class Backend(Protocol):
+    """The way out. Raises Temporary when the system is away, Permanent when it refuses for good."""
+
+    name: str
+
+    async def snapshot(self, snapshot: messages.Snapshot) -> Delivered: ...
+
+    async def discovery(self, discovery: messages.Discovery) -> None: ...
+
+    async def heartbeat(self, heartbeat: messages.Heartbeat) -> None: ...
+
+    async def aggregates(self, aggregates: Aggregates) -> None: ...
+
+
+class Problems(Protocol):
+    """The level behind the edges: every problem that is open now, as its webhook would have told it."""
+
+    async def problems(self, source: str) -> list[messages.Trigger]: ...
+
+
+class Webhook(Protocol):
+    """The way back, pure: what a system posted, as triggers. Raises Malformed with the field."""
+
+    def __call__(self, body: bytes, source: str, received_at: datetime) -> list[messages.Trigger]: ...

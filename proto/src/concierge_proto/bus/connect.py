@@ -1,0 +1,191 @@
+"""One connection to NATS that never gives up, and what can be done with it."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import nats
+import nats.aio.client
+import nats.aio.msg
+import nats.errors
+
+from concierge_proto import codec, errors, settings
+from concierge_proto.bus import failures, kv, read, worker
+from concierge_proto.bus.publish import Ack, Message, pack
+
+log = logging.getLogger(__name__)
+
+_ACK_TIMEOUT = 2.0
+"""Seconds until an unanswered publish is sent again, with the same id."""
+
+
+class Bus:
+    """The bus, as every service sees it.
+
+    Every method raises `errors.Temporary` when NATS is away and `errors.Permanent` when it refuses.
+    """
+
+    def __init__(self, client: nats.aio.client.Client, who: str) -> None:
+        self._client = client
+        self._js = client.jetstream(timeout=_ACK_TIMEOUT)
+        self.who = who
+        """`/gateway`, …: the `ce-source` of what is sent here."""
+        self.connected_since = time.monotonic()
+        """Monotonic seconds of the last connect."""
+        self.complaint = ""
+        """What the server last refused: the only place where a denied publish shows."""
+
+    @property
+    def connected(self) -> bool:
+        return self._client.is_connected
+
+    @property
+    def max_payload(self) -> int:
+        return self._client.max_payload
+
+    def pack(self, subject: str, content: msgspec.Struct, **envelope: Any) -> Message:
+        """Return a message from here; see `bus.publish.pack` for the envelope's attributes."""
+        return pack(subject, content, source=self.who, **envelope)
+
+    async def publish(self, message: Message, patience: float = 5.0) -> Ack:
+        """Store a message; a lost answer is asked for again with the same id, for `patience` seconds."""
+        codec.check_size(message.body, self.max_payload)
+        until = time.monotonic() + patience
+        while True:
+            try:
+                return await self._publish_once(message)
+            except errors.Temporary as error:
+                if time.monotonic() + error.delay > until:
+                    raise
+                await asyncio.sleep(min(error.delay, 0.2))
+
+    async def _publish_once(self, message: Message) -> Ack:
+        doing = f"publish {message.subject}"
+        if not self.connected:
+            raise errors.Temporary(f"{doing}: not connected to NATS", 0.2)
+        with failures.translated(doing, self.complaint):
+            ack = await self._js.publish(message.subject, message.body, headers=dict(message.headers))
+            return Ack(ack.stream, ack.seq, bool(ack.duplicate))
+
+    async def tell(self, message: Message) -> None:
+        """Send once, unacknowledged: for what the next one replaces."""
+        codec.check_size(message.body, self.max_payload)
+        with failures.translated(f"send {message.subject}", self.complaint):
+            await self._client.publish(message.subject, message.body, headers=dict(message.headers))
+
+    async def ask(self, subject: str, timeout: float = 1.0) -> bytes:
+        """Return the answer to an empty request; Temporary when nobody answers."""
+        with failures.translated(f"ask {subject}"):
+            return (await self._client.request(subject, b"", timeout=timeout)).data
+
+    @contextlib.asynccontextmanager
+    async def answering(self, subject: str, answer: Callable[[], bytes]) -> AsyncIterator[None]:
+        """Answer requests on `subject` for as long as the context is open."""
+
+        async def reply(message: nats.aio.msg.Msg) -> None:
+            await message.respond(answer())
+
+        subscription = await self._client.subscribe(subject, cb=reply)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+
+    @contextlib.asynccontextmanager
+    async def listening(self, subject: str) -> AsyncIterator[AsyncIterator[worker.Delivery]]:
+        """Hear what is said on `subject` from now on, unacknowledged; at most 1,024 wait."""
+        subscription = await self._client.subscribe(subject, pending_msgs_limit=1024)
+        try:
+            yield (worker.Delivery(message) async for message in subscription.messages)
+        finally:
+            with contextlib.suppress(nats.errors.Error):
+                await subscription.unsubscribe()
+
+    def history(
+        self,
+        stream: str,
+        subject: str,
+        *,
+        since: datetime | None = None,
+        new: bool = False,
+        follow: bool = False,
+    ) -> AsyncIterator[worker.Delivery]:
+        """Yield what a stream holds, oldest first; with `follow` for ever, over any restart of NATS.
+
+        `since`: not what is older; `new`: nothing that is stored already; neither: everything.
+        """
+        return read.history(self._js, stream, subject, since=since, new=new, follow=follow)
+
+    def store(self, bucket: str) -> kv.Store:
+        """Return a key-value bucket that `provision` made."""
+        return kv.Store(self._js, bucket)
+
+    async def flush(self) -> None:
+        """Return when all that was told has reached the server."""
+        with failures.translated("flush"):
+            await self._client.flush(timeout=2)
+
+
+@contextlib.asynccontextmanager
+async def connect(where: settings.Nats, who: str) -> AsyncIterator[Bus]:
+    """Connect, wait for NATS as long as it takes, reconnect for ever; closed with the context.
+
+    Args:
+        where: `[nats]`; its `url` must be set.
+        who: The name of the service, e.g. `gateway`; with a courier also the instance.
+    """
+    bus: Bus | None = None
+
+    async def complain(error: Exception) -> None:
+        text = str(error) or type(error).__name__
+        if bus is not None and "permissions violation" in text.lower():
+            bus.complaint = text
+        log.warning("nats: %s", text)
+
+    async def back() -> None:
+        if bus is not None:
+            bus.connected_since = time.monotonic()
+        log.info("nats: connected again")
+
+    options = _options(where)
+    client = await nats.connect(
+        servers=[url.strip() for url in where.url.split(",")],
+        name=f"concierge {who}",
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.5,
+        connect_timeout=2,
+        ping_interval=10,
+        error_cb=complain,
+        reconnected_cb=back,
+        **options,
+    )
+    bus = Bus(client, f"/{who}")
+    try:
+        yield bus
+    finally:
+        with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
+            async with asyncio.timeout(2):
+                await client.close()
+
+
+def _options(where: settings.Nats) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if where.user:
+        options["user"] = where.user
+        options["password"] = settings.read_secret(where.password_file, "nats.password_file")[0]
+    if where.token_file:
+        options["token"] = settings.read_secret(where.token_file, "nats.token_file")[0]
+    if where.creds_file:
+        options["user_credentials"] = where.creds_file
+    if where.ca_file or where.cert_file:
+        options["tls"] = ssl.create_default_context(cafile=where.ca_file or None)
+        if where.cert_file:
+            options["tls"].load_cert_chain(where.cert_file, where.key_file or None)
+    return options

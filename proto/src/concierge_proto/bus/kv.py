@@ -1,0 +1,102 @@
+"""Key-value buckets with compare-and-set; a time-out is read back, never guessed."""
+
+from typing import NamedTuple
+
+import nats.js.client
+import nats.js.errors
+import nats.js.kv
+
+from concierge_proto import errors
+from concierge_proto.bus import failures
+
+
+class Entry(NamedTuple):
+    """A value and the revision under which it can be replaced."""
+
+    value: bytes
+    revision: int
+
+
+class Conflict(errors.Temporary):
+    """Somebody else wrote in between: read again."""
+
+
+class Store:
+    """One bucket. Keys: letters, digits, `-`, `_`, `/`, `=`, `.`."""
+
+    def __init__(self, js: nats.js.client.JetStreamContext, bucket: str) -> None:
+        self._js = js
+        self.bucket = bucket
+        self._opened: nats.js.kv.KeyValue | None = None
+
+    async def get(self, key: str) -> Entry | None:
+        """Return what stands there now, or None."""
+        with failures.translated(f"read {self.bucket}/{key}"):
+            try:
+                entry = await (await self._kv()).get(key)
+            except nats.js.errors.KeyNotFoundError:
+                return None
+        if entry.value is None or entry.revision is None:
+            return None
+        return Entry(entry.value, entry.revision)
+
+    async def create(self, key: str, value: bytes) -> int:
+        """Write where nothing stands and return the revision; Conflict where something does."""
+        return await self._write(key, value, None)
+
+    async def update(self, key: str, value: bytes, revision: int) -> int:
+        """Replace the value of that revision and return the new one; Conflict when it has moved."""
+        return await self._write(key, value, revision)
+
+    async def put(self, key: str, value: bytes) -> int:
+        """Write whatever stands there."""
+        with failures.translated(f"write {self.bucket}/{key}"):
+            return await (await self._kv()).put(key, value)
+
+    async def delete(self, key: str, revision: int | None = None) -> None:
+        """Remove a key; with `revision` only that one, else Conflict."""
+        with failures.translated(f"delete {self.bucket}/{key}"):
+            try:
+                await (await self._kv()).delete(key, last=revision)
+            except nats.js.errors.KeyWrongLastSequenceError as error:
+                raise Conflict(f"{self.bucket}/{key} is no longer at revision {revision}", 0) from error
+
+    async def keys(self) -> list[str]:
+        """Return every key that has a value."""
+        with failures.translated(f"list {self.bucket}"):
+            try:
+                return list(await (await self._kv()).keys())
+            except nats.js.errors.NoKeysError:
+                return []
+
+    async def _write(self, key: str, value: bytes, revision: int | None) -> int:
+        doing = f"write {self.bucket}/{key}"
+        try:
+            with failures.translated(doing):
+                return await self._compare_and_set(key, value, revision)
+        except Conflict:
+            raise
+        except errors.Temporary:
+            found = await self.get(key)
+            if found and found.value == value and found.revision > (revision or 0):
+                return found.revision
+            if (found.revision if found else None) == revision:
+                raise
+            raise Conflict(f"{doing}: somebody else wrote it", 0) from None
+
+    async def _compare_and_set(self, key: str, value: bytes, revision: int | None) -> int:
+        bucket = await self._kv()
+        try:
+            if revision is None:
+                return await bucket.create(key, value)
+            return await bucket.update(key, value, last=revision)
+        except nats.js.errors.KeyWrongLastSequenceError as error:
+            raise Conflict(f"{self.bucket}/{key} is no longer at revision {revision or 0}", 0) from error
+
+    async def _kv(self) -> nats.js.kv.KeyValue:
+        if self._opened is None:
+            try:
+                self._opened = await self._js.key_value(self.bucket)
+            except nats.js.errors.BucketNotFoundError as error:
+                raise errors.Temporary(f"bucket {self.bucket} does not exist yet") from error
+        return self._opened

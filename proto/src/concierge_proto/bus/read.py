@@ -1,0 +1,80 @@
+"""Reading a stream from a point in time: the log, an incident, the live view."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+import nats.errors
+import nats.js.client
+import nats.js.errors
+from nats.js import api
+
+from concierge_proto.bus import failures, worker
+
+_IDLE = 30.0
+"""Seconds after which the server forgets a reader that went away."""
+_BATCH = 256
+
+
+async def history(
+    js: nats.js.client.JetStreamContext,
+    stream: str,
+    subject: str,
+    *,
+    since: datetime | None,
+    new: bool,
+    follow: bool,
+) -> AsyncIterator[worker.Delivery]:
+    """See `Bus.history`."""
+    start: dict[str, Any] = {"deliver_policy": api.DeliverPolicy.NEW if new else api.DeliverPolicy.ALL}
+    if since is not None:
+        start = {"deliver_policy": api.DeliverPolicy.BY_START_TIME, "opt_start_time": since}
+    while True:
+        try:
+            async for delivery in _read(js, stream, subject, start, follow=follow):
+                yield delivery
+                start = {
+                    "deliver_policy": api.DeliverPolicy.BY_START_SEQUENCE,
+                    "opt_start_seq": delivery.sequence + 1,
+                }
+        except (nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError):
+            if not follow:
+                with failures.translated(f"read stream {stream}"):
+                    raise
+            await asyncio.sleep(0.5)
+        else:
+            return
+
+
+async def _read(
+    js: nats.js.client.JetStreamContext,
+    stream: str,
+    subject: str,
+    start: dict[str, Any],
+    *,
+    follow: bool,
+) -> AsyncIterator[worker.Delivery]:
+    info = await js.add_consumer(
+        stream,
+        api.ConsumerConfig(
+            filter_subject=subject,
+            ack_policy=api.AckPolicy.NONE,
+            inactive_threshold=_IDLE,
+            mem_storage=True,
+            **start,
+        ),
+    )
+    waiting = info.num_pending or 0
+    subscription = await js.pull_subscribe_bind(info.name, stream)
+    try:
+        while follow or waiting:
+            for delivery in await worker.fetch(subscription, _BATCH, waiting):
+                waiting = delivery.pending
+                yield delivery
+            if follow and not waiting:
+                await js.consumer_info(stream, info.name)
+    finally:
+        with contextlib.suppress(nats.errors.Error, TimeoutError):
+            await subscription.unsubscribe()

@@ -1,0 +1,49 @@
+"""Every message of Concierge, as frozen Structs: the contract `v1`.
+
+Inside `v1` changes are additive only: a new field has a default, an old reader ignores what it does not know.
+"""
+
+from concierge_proto.messages.command import Command, Verb
+from concierge_proto.messages.event import (
+    Control,
+    DeadLetter,
+    Decision,
+    Event,
+    InstanceChange,
+    Outcome,
+    Result,
+    Trigger,
+    Verdict,
+)
+from concierge_proto.messages.telemetry import (
+    Block,
+    Discovery,
+    Heartbeat,
+    Ping,
+    Receipt,
+    Snapshot,
+    SourceReport,
+    Value,
+)
+
+__all__ = [
+    "Block",
+    "Command",
+    "Control",
+    "DeadLetter",
+    "Decision",
+    "Discovery",
+    "Event",
+    "Heartbeat",
+    "InstanceChange",
+    "Outcome",
+    "Ping",
+    "Receipt",
+    "Result",
+    "Snapshot",
+    "SourceReport",
+    "Trigger",
+    "Value",
+    "Verb",
+    "Verdict",
+]

@@ -1,0 +1,234 @@
+"""Every setting, grouped by concern, documented where it is declared."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from concierge_proto.settings.units import Duration, Size
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file. Unknown keys are refused."""
+
+
+class Nats(_Section, frozen=True, kw_only=True):
+    """`[nats]`: the bus."""
+
+    url: str = ""
+    """`nats://host:4222`, several with commas. Empty: `concierge up` starts an embedded server."""
+    user: str = ""
+    password_file: str = ""
+    token_file: str = ""
+    creds_file: str = ""
+    """A NATS credentials file (JWT and nkey)."""
+    ca_file: str = ""
+    """Verify the server against this CA. Implies TLS."""
+    cert_file: str = ""
+    key_file: str = ""
+    store_dir: str = ""
+    """Where the embedded server keeps its streams. Empty: `$XDG_STATE_HOME/concierge/nats`."""
+    port: int = 0
+    """Port of the embedded server; 0: a free one."""
+    listen: str = "127.0.0.1"
+    """Address of the embedded server; containers reach it at the address of Docker's bridge."""
+
+
+class Zabbix(_Section, frozen=True, kw_only=True):
+    """`[monitoring.zabbix]`."""
+
+    servers: tuple[str, ...] = ("127.0.0.1:10051",)
+    """Trapper addresses `host:port`; with several, nodes of one cluster, tried in order."""
+    api_url: str = ""
+    """Base of the front end, e.g. `https://zabbix.example/`."""
+    api_token_file: str = ""
+    """Read by the API at run time. Empty: no API; hosts come by auto-registration."""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    timeout: Duration = Duration(5)
+    """Over connect, send and reply of one packet."""
+    host_group: str = "Concierge/{service}"
+    """Group of a service's instances."""
+    instance_host: str = "{instance}"
+    """Name of an instance's host."""
+    service_host: str = "service {service}"
+    """Name of the host that stands for the service and carries its aggregates."""
+
+
+class Prometheus(_Section, frozen=True, kw_only=True):
+    """`[monitoring.prometheus]`."""
+
+    pushgateway_url: str = "http://127.0.0.1:9091"
+    url: str = ""
+    """Of Prometheus itself; only `doctor` and open problems need it."""
+    alertmanager_url: str = ""
+    """Asked for open problems."""
+    timeout: Duration = Duration(5)
+
+
+class Monitoring(_Section, frozen=True, kw_only=True):
+    """`[monitoring]`: which systems hear the metrics and decide."""
+
+    backends: tuple[str, ...] = ("embedded",)
+    """One, or several side by side while you migrate. The first is the primary one."""
+    zabbix: Zabbix = Zabbix()
+    prometheus: Prometheus = Prometheus()
+
+
+class Source(_Section, frozen=True, kw_only=True):
+    """`[gateway.sources.NAME]`: who may call `POST /webhooks/NAME`."""
+
+    kind: Literal["zabbix", "alertmanager", "generic"]
+    secret_file: str = ""
+    """HMAC key, one a line (several while you rotate). Standard Webhooks form; `whsec_` is understood."""
+    token_file: str = ""
+    """Bearer token, one a line; for senders that cannot sign (Alertmanager)."""
+    tolerance: Duration = Duration(300)
+    """How far the signature's timestamp may be from now."""
+    max_age: Duration = Duration(600)
+    """A problem that began longer ago is refused, unless it is a further step."""
+    rate: float = 100.0
+    """Requests a second, with as much burst."""
+    services: tuple[str, ...] = ()
+    """Only these services; empty: all."""
+
+
+class Gateway(_Section, frozen=True, kw_only=True):
+    """`[gateway]`: HTTP in, messages out."""
+
+    listen: str = "127.0.0.1:8080"
+    public_url: str = ""
+    """How the monitoring system reaches it. Empty: `http://` and `listen`."""
+    max_body: Size = Size(1024 * 1024)
+    command_ttl: Duration = Duration(300)
+    """A command is never executed later than this after its webhook."""
+    sources: dict[str, Source] = {}
+
+
+class Target(_Section, frozen=True, kw_only=True):
+    """`[targets.NAME]`: a Docker endpoint."""
+
+    kind: Literal["compose", "swarm", "process"]
+    host: str = ""
+    """`unix://…`, `tcp://…`, `ssh://…`; empty: the local engine."""
+    context: str = ""
+    """A docker context instead of a host."""
+    project: str = ""
+    """compose: the project's name."""
+    files: tuple[str, ...] = ()
+    """compose: its files, from `project_directory`."""
+    project_directory: str = ""
+    env_files: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    directory: str = ""
+    """process: where locks and logs live. Empty: `$XDG_STATE_HOME/concierge/NAME`."""
+    timeout: Duration = Duration(60)
+    """Of one call of Docker."""
+
+
+class Process(_Section, frozen=True, kw_only=True):
+    """`[services.NAME.process]`: how the process target starts an instance."""
+
+    command: tuple[str, ...]
+    """`{port}` is the instance's own free port, `{instance}` its name."""
+    sources: tuple[str, ...] = ()
+    """The courier's sources, e.g. `dropwizard=http://127.0.0.1:{port}/metrics`."""
+    interval: Duration = Duration(1)
+
+
+class Rule(_Section, frozen=True, kw_only=True):
+    """`[[services.NAME.rules]]`: what to do when a trigger carries no action of its own. The first match wins."""
+
+    trigger: str = "*"
+    """Glob over the trigger's name."""
+    tags: dict[str, str] = {}
+    """All of these, as globs."""
+    severity: int = 0
+    """At least this one."""
+    action: str
+    """`scale_out N`, `scale_in N`, `scale_to N`."""
+    repeat_every: Duration = Duration(0)
+    """Step again while the problem stays open; 0: the sender's own steps only."""
+
+
+class Threshold(_Section, frozen=True, kw_only=True):
+    """`[[services.NAME.triggers]]`: a trigger that Concierge sets up in the monitoring system of your choice."""
+
+    name: str
+    metric: str
+    """`KIND[NAME,FIELD]`, e.g. `gauge[load,value]`; or `heard`, `running`."""
+    of: Literal["avg", "max", "min", "sum"] = "avg"
+    """Over the service's fresh instances."""
+    above: float | None = None
+    below: float | None = None
+    recovers: float | None = None
+    """Hysteresis: the problem closes only beyond this. Empty: at the threshold itself."""
+    for_: Duration = msgspec.field(default=Duration(0), name="for")
+    """How long it must last."""
+    severity: int = 4
+    action: str
+    repeat_every: Duration = Duration(60)
+    """The escalation step: act again while the problem stays open. Zabbix allows no less than 60s."""
+
+
+class Observed(_Section, frozen=True, kw_only=True):
+    """`[services.NAME.aggregates]`: further aggregates that are delivered as metrics of the service."""
+
+    metrics: tuple[str, ...] = ()
+    """`KIND[NAME,FIELD]`; each gives avg, sum and max over fresh instances."""
+
+
+class Service(_Section, frozen=True, kw_only=True):
+    """`[services.NAME]`: what is scaled, and how far."""
+
+    target: str
+    name: str = ""
+    """What Docker calls it; empty: the same."""
+    min: Count = 1
+    max: Annotated[int, msgspec.Meta(ge=1)]
+    cooldown_out: Duration = Duration(30)
+    cooldown_in: Duration = Duration(300)
+    """Counted from convergence."""
+    fresh: Duration = Duration(30)
+    """An instance that was silent for longer is not counted."""
+    heard: bool = True
+    """Its instances carry couriers: scale in only when all are heard, and converge only when they are."""
+    converge: Duration = Duration(120)
+    """How long a change may take until it is called timed out."""
+    settle: Duration = Duration(1)
+    """How long the right count must hold."""
+    drift_hold: Duration = Duration(900)
+    """How long to leave alone what somebody else changed."""
+    dry_run: bool = False
+    process: Process | None = None
+    rules: tuple[Rule, ...] = ()
+    triggers: tuple[Threshold, ...] = ()
+    aggregates: Observed = Observed()
+
+
+class Forwarder(_Section, frozen=True, kw_only=True):
+    """`[forwarder]`: bus to monitoring system."""
+
+    listen: str = "127.0.0.1:8081"
+    """Its `/metrics`, `/healthz`, `/readyz` when it runs alone; under `concierge up` the gateway's show everything."""
+
+
+class Scheduler(_Section, frozen=True, kw_only=True):
+    """`[scheduler]`: commands to Docker."""
+
+    listen: str = "127.0.0.1:8082"
+    """As for the forwarder."""
+
+
+class Settings(_Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    nats: Nats = Nats()
+    monitoring: Monitoring = Monitoring()
+    gateway: Gateway = Gateway()
+    forwarder: Forwarder = Forwarder()
+    scheduler: Scheduler = Scheduler()
+    targets: dict[str, Target] = {}
+    services: dict[str, Service] = {}

@@ -1,0 +1,1 @@
+"""Where services run: compose, swarm, or plain processes. The one door to Docker."""

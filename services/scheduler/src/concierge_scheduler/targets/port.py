@@ -1,0 +1,62 @@
+"""What the scheduler needs of a Docker endpoint: read everything at once, set an absolute number."""
+
+from typing import Protocol
+
+import msgspec
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """One copy, as the endpoint sees it."""
+
+    id: str
+    name: str
+    hostname: str = ""
+    """What its courier calls itself unless told otherwise; empty: unknown."""
+    running: bool
+    healthy: bool
+    """True also where no health check is defined."""
+    detail: str = ""
+    """The endpoint's own words for its state."""
+
+
+class Observed(msgspec.Struct, frozen=True, kw_only=True):
+    """One service at one moment."""
+
+    service: str
+    wanted: int
+    """The number the endpoint itself strives for; compose: how many exist, not ended."""
+    changing: bool = False
+    """A rollout, or a change that has not settled."""
+    instances: tuple[Instance, ...] = ()
+
+    @property
+    def settled(self) -> int:
+        """Instances that run and are healthy."""
+        return sum(1 for one in self.instances if one.running and one.healthy)
+
+    @property
+    def present(self) -> int:
+        """Instances that take up room, whatever their state."""
+        return len(self.instances)
+
+
+class Target(Protocol):
+    """Raises Temporary when the endpoint is away or slow, Permanent when it refuses for good."""
+
+    name: str
+
+    async def identity(self) -> str:
+        """Return what names the endpoint over all its names: engine or swarm id, and project."""
+        ...
+
+    async def read(self) -> dict[str, Observed]:
+        """Return every configured service that exists, by our name, in one listing."""
+        ...
+
+    async def scale(self, service: str, count: int, intent: str) -> None:
+        """Make it `count`. Returns when the call has returned; only a `read` shows whether it took effect."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what was started to talk to it; instances live on."""
+        ...

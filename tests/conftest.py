@@ -1,0 +1,33 @@
+"""Fixtures for every floor. A real nats-server starts in about 50 ms, so each test has its own."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+from concierge_cli import nats
+from concierge_proto import bus, settings
+
+
+@pytest.fixture
+async def nats_url(tmp_path: Path) -> AsyncIterator[str]:
+    """URL of a nats-server of this test's own."""
+    async with nats.server(tmp_path / "nats", tmp_path / "nats-run") as url:
+        yield url
+
+
+@pytest.fixture
+async def link(nats_url: str) -> AsyncIterator[bus.Bus]:
+    """A provisioned connection to it."""
+    async with bus.connect(settings.Nats(url=nats_url), "test") as connected:
+        await bus.provision(connected)
+        yield connected
+
+
+Connect = Callable[[str], AbstractAsyncContextManager[bus.Bus]]
+
+
+@pytest.fixture
+def connect(nats_url: str) -> Connect:
+    """Further connections: `async with connect("courier") as link`."""
+    return lambda who: bus.connect(settings.Nats(url=nats_url), who)
