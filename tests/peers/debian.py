@@ -41,7 +41,9 @@ def entries(etc: Path) -> Iterator[Entry]:
 
 
 def lines(text: str) -> Iterator[Entry]:
-    pattern = re.compile(r"^deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<address>\S+)\s+(?P<suite>\S+)\s+(?P<rest>[^#\n]*)")
+    pattern = re.compile(
+        r"^deb\s+(?:\[(?P<options>[^]]*)\]\s+)?(?P<address>\S+)\s+(?P<suite>\S+)\s+(?P<rest>[^#\n]*)"
+    )
     for line in text.splitlines():
         if found := pattern.match(line.strip()):
             signed = re.search(r"signed-by=(/\S+)", found["options"] or "", re.IGNORECASE)
@@ -60,7 +62,9 @@ def stanzas(text: str) -> Iterator[Entry]:
         signed = " ".join(fields.get("signed-by", ()))
         keyring = signed if signed.startswith("/") else KEYRING
         for address in fields.get("uris", ()):
-            yield Entry(address, tuple(fields.get("suites", ())), tuple(fields.get("components", ())), keyring)
+            yield Entry(
+                address, tuple(fields.get("suites", ())), tuple(fields.get("components", ())), keyring
+            )
 
 
 def archive(found: list[Entry], suite: str = CODENAME) -> Entry | None:
@@ -73,7 +77,10 @@ class Apt:
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
-        self.environment = environment | {"APT_CONFIG": str(folder / "apt.conf"), "DEBIAN_FRONTEND": "noninteractive"}
+        self.environment = environment | {
+            "APT_CONFIG": str(folder / "apt.conf"),
+            "DEBIAN_FRONTEND": "noninteractive",
+        }
 
     def address(self) -> str:
         main = archive(list(entries(Path("/etc/apt"))))

@@ -26,8 +26,16 @@ async def start(at: house.House, room: Path, stack: AsyncExitStack) -> dict[str,
         "PATH": docker.environment["PATH"],
         "PEER_DOCKER_HOST": docker.host,
         "PEER_DOCKER_GATEWAY": docker.gateway,
-        **({} if "image" in missing else {"PEER_DOCKER_IMAGE": images.PYTHON, "PEER_DOCKER_TINY": images.TINY}),
-        **({} if "swarm" in missing else {"PEER_SWARM": "1"} | ({"PEER_SWARM_INGRESS": "1"} if IPVS.exists() else {})),
+        **(
+            {}
+            if "image" in missing
+            else {"PEER_DOCKER_IMAGE": images.PYTHON, "PEER_DOCKER_TINY": images.TINY}
+        ),
+        **(
+            {}
+            if "swarm" in missing
+            else {"PEER_SWARM": "1"} | ({"PEER_SWARM_INGRESS": "1"} if IPVS.exists() else {})
+        ),
         **{f"missing.{part}": why for part, why in missing.items()},
     }
 

@@ -1,7 +1,6 @@
 """A private Docker Engine: its own folders, bridge, addresses, cgroup and namespaces; it leaves the host's firewall alone."""
 
 import contextlib
-import ipaddress
 import json
 import random
 import shutil
@@ -15,7 +14,9 @@ from . import house, install, process
 
 # In the daemon's own mounts: no containerd of the machine is found and nothing is left in /run; forwarding looks
 # switched on, or each container would be created with a warning (it is off, and nothing here needs it).
-PREPARE = "mount -t tmpfs tmpfs /run && echo 1 > /run/on && mount --bind /run/on /proc/sys/net/ipv4/ip_forward"
+PREPARE = (
+    "mount -t tmpfs tmpfs /run && echo 1 > /run/on && mount --bind /run/on /proc/sys/net/ipv4/ip_forward"
+)
 PREPARED = ("sh", "-c", f'{PREPARE} && exec "$@"', "sh")
 
 
@@ -103,15 +104,19 @@ def tools(root: install.Root, room: Path) -> dict[str, str]:
     links.mkdir()
     for name in ("iptables", "ip6tables"):
         (links / name).symlink_to(root.program(f"{name}-nft"))
-    plugins = [folder for folder in root.path.glob("usr/lib/*/xtables")]
+    plugins = list(root.path.glob("usr/lib/*/xtables"))
     extra = {"XTABLES_LIBDIR": str(plugins[0])} if plugins else {}
-    return root.environment | {"PATH": f"{links}:{root.environment['PATH']}", "DOCKER_TMPDIR": str(room)} | extra
+    return (
+        root.environment | {"PATH": f"{links}:{root.environment['PATH']}", "DOCKER_TMPDIR": str(room)} | extra
+    )
 
 
 def client(at: house.House, root: install.Root) -> dict[str, str]:
     """The machine's own docker client where there is one, else ours; never a context of the user."""
     paths = f"{at.environment.get('PATH', '')}:{root.path / 'usr/bin'}"
-    kept = {key: value for key, value in at.environment.items() if key not in {"DOCKER_HOST", "DOCKER_CONTEXT"}}
+    kept = {
+        key: value for key, value in at.environment.items() if key not in {"DOCKER_HOST", "DOCKER_CONTEXT"}
+    }
     return kept | {"PATH": paths}
 
 
@@ -142,13 +147,13 @@ def routes(table: str) -> list[IPv4Network]:
 
 def gateway(network: IPv4Network) -> IPv4Address:
     """The host's address on the default bridge: the last /24, out of the way of Docker's pools."""
-    return ipaddress.ip_address(int(network.broadcast_address) - 254)
+    return IPv4Address(int(network.broadcast_address) - 254)
 
 
 def storage(at: house.House, room: Path, stack: AsyncExitStack) -> Path:
     """The cached data-root if no other run has it, so that images are already there; else one in the room."""
     data = at.cache / "docker-data"
-    held = house.lock(at.cache / "docker-data.lock", wait=False)
+    held = house.lock(at.cache / "docker-data.lock")
     if held is None:
         return room / "data"
     stack.callback(held.close)

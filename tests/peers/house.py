@@ -1,5 +1,6 @@
 """Folders and locks: the cache that stays, the room that is gone after a run, and what a killed run left."""
 
+import asyncio
 import contextlib
 import fcntl
 import json
@@ -27,24 +28,32 @@ class House:
     obstacle: str | None
 
 
-def lock(path: Path, *, wait: bool) -> IO[str] | None:
+def lock(path: Path) -> IO[str] | None:
     """An exclusive lock as an open file, held until it is closed or we die; None if another has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = path.open("a")
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         handle.close()
         return None
     return handle
 
 
+async def locked(path: Path) -> IO[str]:
+    """The lock, waited for without stopping the loop."""
+    while (held := lock(path)) is None:
+        await asyncio.sleep(0.2)
+    return held
+
+
 @contextlib.contextmanager
 def room(house: House) -> Iterator[Path]:
     """The folder of one run, removed with everything that was noted in it."""
-    path = Path(tempfile.mkdtemp(prefix=PREFIX, dir=house.temporary))
-    path.chmod(0o711)
-    held = lock(path / "lock", wait=True)
+    fresh = Path(tempfile.mkdtemp(prefix="new-", dir=house.temporary))
+    fresh.chmod(0o711)
+    held = lock(fresh / "lock")
+    path = fresh.rename(house.temporary / f"{PREFIX}{fresh.name.removeprefix('new-')}")  # a sweep never sees it unlocked
     try:
         yield path
     finally:
@@ -56,7 +65,7 @@ def room(house: House) -> Iterator[Path]:
 def sweep(house: House) -> None:
     """Remove the rooms of runs that were killed: those whose lock is free."""
     for path in house.temporary.glob(f"{PREFIX}*"):
-        held = lock(path / "lock", wait=False) if path.is_dir() and (path / "lock").exists() else None
+        held = lock(path / "lock") if path.is_dir() and (path / "lock").exists() else None
         if held:
             demolish(path)
             held.close()

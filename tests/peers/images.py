@@ -11,7 +11,14 @@ from . import debian, engine, house, install, process
 
 PYTHON = "concierge-peers/python:3.11"
 TINY = "concierge-peers/tiny:1"
-UNREAD = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/lib/apt/lists", "var/cache/apt/archives", "var/log")
+UNREAD = (
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "var/lib/apt/lists",
+    "var/cache/apt/archives",
+    "var/log",
+)
 
 
 async def provide(at: house.House, docker: engine.Engine) -> None:
@@ -63,13 +70,12 @@ def pack_busybox(busybox: Path, names: list[str], target: Path) -> None:
 async def python(at: house.House) -> Path:
     """A minimal Debian with its Python, from the machine's own archive, as a tar archive; about 40 s."""
     target = at.cache / "images" / "python.tar"
-    held = await asyncio.to_thread(house.lock, at.cache / "image.lock", wait=True)
+    held = await house.locked(at.cache / "image.lock")
     try:
         if not target.exists():
             await bootstrap(at, target)
     finally:
-        if held:
-            held.close()
+        held.close()
     return target
 
 

@@ -4,12 +4,17 @@ import asyncio
 import os
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import debian, house, process
 
-LIBRARIES = ("usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu", "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu")
+LIBRARIES = (
+    "usr/lib/x86_64-linux-gnu",
+    "usr/lib/aarch64-linux-gnu",
+    "lib/x86_64-linux-gnu",
+    "lib/aarch64-linux-gnu",
+)
 PROGRAMS = ("usr/sbin", "usr/bin", "sbin", "bin")
 
 
@@ -55,7 +60,20 @@ class Root:
     """An unpacked bundle and how its programs are started."""
 
     path: Path
-    environment: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        search = [str(self.path / folder) for folder in PROGRAMS]
+        libraries = [str(self.path / folder) for folder in LIBRARIES]
+        return self.machine | {
+            "PATH": os.pathsep.join([*search, self.machine.get("PATH", os.defpath)]),
+            "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+        }
+
+    def at(self, view: Path) -> "Root":
+        """The same, seen at another path."""
+        return Root(view, self.machine)
 
     def program(self, name: str) -> Path:
         places = (self.path / folder / name for folder in PROGRAMS)
@@ -66,15 +84,7 @@ class Root:
 
 
 def root(at: house.House, bundle: Bundle) -> Root:
-    path = at.cache / "roots" / bundle.name
-    search = [str(path / folder) for folder in PROGRAMS]
-    libraries = [str(path / folder) for folder in LIBRARIES if (path / folder).is_dir()]
-    return Root(
-        path,
-        at.environment
-        | {"PATH": os.pathsep.join([*search, at.environment.get("PATH", os.defpath)])}
-        | ({"LD_LIBRARY_PATH": os.pathsep.join(libraries)} if libraries else {}),
-    )
+    return Root(at.cache / "roots" / bundle.name, at.environment)
 
 
 async def provide(at: house.House, bundle: Bundle) -> Root:
@@ -94,14 +104,14 @@ async def complete(at: house.House, bundle: Bundle) -> bool:
     stamp = here.path / ".complete"
     if not stamp.exists() or stamp.read_text().split() != list(bundle.packages):
         return False
-    checks = [linked(here, here.path / program) for program in bundle.programs]
+    checks = [linked(here.path / program, here.environment) for program in bundle.programs]
     return all(await asyncio.gather(*checks))
 
 
-async def linked(here: Root, program: Path) -> bool:
+async def linked(program: Path, environment: dict[str, str]) -> bool:
     """Whether all libraries of a program are found; a static one has none to find."""
     try:
-        return "not found" not in await process.capture("ldd", program, env=here.environment)
+        return "not found" not in await process.capture("ldd", program, env=environment)
     except process.Unavailable as problem:
         return "not a dynamic executable" in str(problem)
 
@@ -109,7 +119,7 @@ async def linked(here: Root, program: Path) -> bool:
 async def fetch(at: house.House, bundle: Bundle) -> None:
     apt = debian.Apt(at.cache / "apt", at.environment)
     target = at.cache / "roots" / bundle.name
-    held = await asyncio.to_thread(house.lock, at.cache / f"{bundle.name}.lock", wait=True)
+    held = await house.locked(at.cache / f"{bundle.name}.lock")
     try:
         if await complete(at, bundle):
             return
@@ -121,17 +131,15 @@ async def fetch(at: house.House, bundle: Bundle) -> None:
         if not await complete(at, bundle):
             raise process.Unavailable(f"programs of {bundle.name} miss libraries on this machine")
     finally:
-        if held:
-            held.close()
+        held.close()
 
 
 async def refresh(at: house.House, apt: debian.Apt) -> None:
-    held = await asyncio.to_thread(house.lock, at.cache / "apt.lock", wait=True)
+    held = await house.locked(at.cache / "apt.lock")
     try:
         await apt.update()
     finally:
-        if held:
-            held.close()
+        held.close()
 
 
 async def unpack(files: list[Path], target: Path) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 POLL = 0.05
-# Mounts and processes of what runs in it are gone, without a sweep, the moment its first process is.
-NAMESPACE = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
+# Mounts, shared memory and processes of what runs in it are gone, without a sweep, the moment its first process is.
+NAMESPACE = ("unshare", "--mount", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 
 
 class Unavailable(Exception):  # noqa: N818 - a state of the machine, not a mistake of the program

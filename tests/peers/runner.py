@@ -10,10 +10,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import docker, house, process
+from . import docker, house, process, prometheus, zabbix
 
-type_of_start = Callable[[house.House, Path, AsyncExitStack], Awaitable[dict[str, str]]]
-PEERS: dict[str, type_of_start] = {"docker": docker.start}
+Start = Callable[[house.House, Path, AsyncExitStack], Awaitable[dict[str, str]]]
+PEERS: dict[str, Start] = {"docker": docker.start, "zabbix": zabbix.start70, "zabbix60": zabbix.start60,
+    "prometheus": prometheus.start}
 UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
 GRACE = 15.0
 

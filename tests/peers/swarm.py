@@ -14,7 +14,14 @@ async def start(docker: engine.Engine) -> None:
     address = f"127.{octet}.0.1"
     gateway, overlays = pools(docker.network)
     await docker.docker(
-        *("network", "create", "--subnet", str(gateway), "--opt", f"com.docker.network.bridge.name=cpg{octet}"),
+        *(
+            "network",
+            "create",
+            "--subnet",
+            str(gateway),
+            "--opt",
+            f"com.docker.network.bridge.name=cpg{octet}",
+        ),
         *("--opt", "com.docker.network.bridge.enable_icc=false", "docker_gwbridge"),
     )
     await docker.docker(
