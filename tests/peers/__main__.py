@@ -2,12 +2,14 @@
 
 import argparse
 import asyncio
+import dataclasses
+import json
 import os
 import sys
 import tempfile
 from pathlib import Path
 
-from . import debian, house, runner
+from . import debian, house, runner, stock
 
 
 def main() -> int:
@@ -18,8 +20,20 @@ def main() -> int:
         environment=dict(os.environ),
         obstacle=obstacle(),
     )
+    if options.action == "check":
+        return report(asyncio.run(stock.check(at)), as_json=options.json)
+    if options.action == "install":
+        return asyncio.run(stock.fill(at, options.parts))
     require = options.require or os.environ.get("CI") == "true"
     return asyncio.run(runner.run(at, options.peers, options.command, require=require))
+
+
+def report(lines: list[stock.Line], *, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps([dataclasses.asdict(line) for line in lines]))
+    else:
+        print("\n".join(f"{line.name:12}{line.state:12}{line.detail}" for line in lines))
+    return 0
 
 
 def obstacle() -> str | None:
@@ -43,6 +57,10 @@ def arguments(words: list[str]) -> argparse.Namespace:
     run = actions.add_parser("run", help="start peers, run a command with their addresses, stop them")
     run.add_argument("peers", nargs="+", choices=list(runner.PEERS))
     run.add_argument("--require", action="store_true", help="fail if one is missing (as CI=true does)")
+    put = actions.add_parser("install", help="fill the cache ahead of a run")
+    put.add_argument("parts", nargs="+", choices=list(stock.STOCK))
+    check = actions.add_parser("check", help="say what is there, what is not, and why")
+    check.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
     if options.action == "run" and not command:
         parser.error("say what to run: … -- COMMAND ARGS…")

@@ -1,5 +1,6 @@
 """An apt of our own beside the machine's: the machine's archive, more suites, and our own state."""
 
+import asyncio
 import re
 import time
 from collections.abc import Iterator
@@ -67,9 +68,16 @@ def stanzas(text: str) -> Iterator[Entry]:
             )
 
 
-def archive(found: list[Entry], suite: str = CODENAME) -> Entry | None:
-    """The entry that serves ``suite`` with Debian's main component."""
-    return next((each for each in found if suite in each.suites and "main" in each.components), None)
+def archive(suite: str, etc: Path = Path("/etc/apt")) -> Entry | None:
+    """The machine's entry that serves ``suite`` with Debian's main component."""
+    return next((each for each in entries(etc) if suite in each.suites and "main" in each.components), None)
+
+
+def address() -> str:
+    """The base address of the archive that this machine uses."""
+    if main := archive(CODENAME):
+        return main.address
+    raise process.Unavailable(f"the apt sources of this machine name no archive with {CODENAME} main")
 
 
 class Apt:
@@ -77,59 +85,56 @@ class Apt:
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
+        self.stamp = folder / "updated"
+        self.sources = folder / "sources.list"
         self.environment = environment | {
             "APT_CONFIG": str(folder / "apt.conf"),
             "DEBIAN_FRONTEND": "noninteractive",
         }
 
-    def address(self) -> str:
-        main = archive(list(entries(Path("/etc/apt"))))
-        if main is None:
-            raise process.Unavailable(f"the apt sources of this machine name no archive with {CODENAME} main")
-        return main.address
-
     def configure(self) -> None:
         for part in ("state/lists/partial", "cache/archives/partial"):
             (self.folder / part).mkdir(parents=True, exist_ok=True)
-        (self.folder / "sources.list").write_text(self._sources())
+        self.sources.write_text(self._sources())
         (self.folder / "preferences").write_text(f"Package: *\nPin: release n={NEXT}\nPin-Priority: 1\n")
         (self.folder / "apt.conf").write_text(self._settings())
 
+    def fresh(self) -> bool:
+        """Whether the lists are of the machine's present sources, and new."""
+        if not self.stamp.exists() or self.stamp.read_text() != self.sources.read_text():
+            return False
+        return time.time() - self.stamp.stat().st_mtime < FRESH
+
     async def update(self) -> None:
-        """Read the lists again unless they are fresh and of the same sources."""
-        stamp, sources = self.folder / "updated", self.folder / "sources.list"
+        address()
         self.configure()
-        known = stamp.exists() and stamp.read_text() == sources.read_text()
-        if known and time.time() - stamp.stat().st_mtime < FRESH:
-            return
-        await process.capture("apt-get", "update", "-q", "--error-on=any", env=self.environment, seconds=300)
-        stamp.write_text(sources.read_text())
+        if not self.fresh():
+            await process.capture(
+                "apt-get", "update", "-q", "--error-on=any", env=self.environment, seconds=300
+            )
+            self.stamp.write_text(self.sources.read_text())
 
     async def download(self, packages: tuple[str, ...], target: Path) -> list[Path]:
         """Fetch packages, and those of their dependencies that the machine lacks, as files into ``target``."""
-        (target / "partial").mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread((target / "partial").mkdir, parents=True, exist_ok=True)
         await process.capture(
             *("apt-get", "install", "-qq", "-y", "--reinstall", "--download-only", "--no-install-recommends"),
             *("-o", f"Dir::Cache::archives={target}", *packages),
             env=self.environment,
             seconds=600,
         )
-        return sorted(target.glob("*.deb"))
+        return await asyncio.to_thread(lambda: sorted(target.glob("*.deb")))
 
     def _sources(self) -> str:
-        found = list(entries(Path("/etc/apt")))
-        here = archive(found)
-        security = archive(found, f"{CODENAME}-security")
-        if here is None:
-            raise process.Unavailable(f"the apt sources of this machine name no archive with {CODENAME} main")
+        here, security = (archive(suite) for suite in (CODENAME, f"{CODENAME}-security"))
         suites = (CODENAME, f"{CODENAME}-updates", f"{CODENAME}-backports", NEXT)
-        wanted = [(here, suite) for suite in suites]
-        wanted += [(security, f"{CODENAME}-security")] if security else []
-        return "".join(f"deb [signed-by={at.keyring}] {at.address} {suite} main\n" for at, suite in wanted)
+        wanted = [(here, suite) for suite in suites] + [(security, f"{CODENAME}-security")]
+        lines = (f"deb [signed-by={at.keyring}] {at.address} {suite} main\n" for at, suite in wanted if at)
+        return "".join(lines)
 
     def _settings(self) -> str:
         settings = {
-            "Dir::Etc::SourceList": self.folder / "sources.list",
+            "Dir::Etc::SourceList": self.sources,
             "Dir::Etc::SourceParts": "/dev/null",
             "Dir::Etc::Preferences": self.folder / "preferences",
             "Dir::Etc::PreferencesParts": "/dev/null",

@@ -10,8 +10,6 @@ from . import engine, house, images, install, process, swarm
 
 PLUGIN = Path("/usr/local/lib/docker/cli-plugins/docker-compose")
 
-IPVS = Path("/proc/net/ip_vs")  # without it no virtual address and no routing mesh, only tasks.<service>
-
 
 async def start(at: house.House, room: Path, stack: AsyncExitStack) -> dict[str, str]:
     """Variables for the command; a part that cannot be had comes as ``missing.<part>`` with its reason."""
@@ -31,11 +29,7 @@ async def start(at: house.House, room: Path, stack: AsyncExitStack) -> dict[str,
             if "image" in missing
             else {"PEER_DOCKER_IMAGE": images.PYTHON, "PEER_DOCKER_TINY": images.TINY}
         ),
-        **(
-            {}
-            if "swarm" in missing
-            else {"PEER_SWARM": "1"} | ({"PEER_SWARM_INGRESS": "1"} if IPVS.exists() else {})
-        ),
+        **({} if "swarm" in missing else swarm.variables()),
         **{f"missing.{part}": why for part, why in missing.items()},
     }
 
@@ -60,6 +54,10 @@ async def plugin(at: house.House) -> None:
         await process.capture("docker", "compose", "version", env=at.environment)
         return
     root = await install.provide(at, install.COMPOSE)
+    await asyncio.to_thread(link, root)
+
+
+def link(root: install.Root) -> None:
     binary = next(root.path.glob("usr/lib*/**/cli-plugins/docker-compose"))
     PLUGIN.parent.mkdir(parents=True, exist_ok=True)
     PLUGIN.unlink(missing_ok=True)

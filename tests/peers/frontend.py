@@ -51,7 +51,16 @@ async def start(
     pages = root.path / "usr/share/zabbix"
     daemon = await process.start(
         stack,
-        (*process.NAMESPACE, root.program("php8.2"), "-c", room / "php.ini", "-S", f"127.0.0.1:{port}", "-t", pages),
+        (
+            *process.NAMESPACE,
+            root.program("php8.2"),
+            "-c",
+            room / "php.ini",
+            "-S",
+            f"127.0.0.1:{port}",
+            "-t",
+            pages,
+        ),
         room / "php.log",
         env=root.environment | environment,
         ending=signal.SIGKILL,

@@ -42,7 +42,7 @@ def lock(path: Path) -> IO[str] | None:
 
 async def locked(path: Path) -> IO[str]:
     """The lock, waited for without stopping the loop."""
-    while (held := lock(path)) is None:
+    while (held := lock(path)) is None:  # noqa: ASYNC110 - another process lets go, not a task
         await asyncio.sleep(0.2)
     return held
 
@@ -53,7 +53,9 @@ def room(house: House) -> Iterator[Path]:
     fresh = Path(tempfile.mkdtemp(prefix="new-", dir=house.temporary))
     fresh.chmod(0o711)
     held = lock(fresh / "lock")
-    path = fresh.rename(house.temporary / f"{PREFIX}{fresh.name.removeprefix('new-')}")  # a sweep never sees it unlocked
+    path = fresh.rename(
+        house.temporary / f"{PREFIX}{fresh.name.removeprefix('new-')}"
+    )  # a sweep never sees it unlocked
     try:
         yield path
     finally:

@@ -82,11 +82,10 @@ async def python(at: house.House) -> Path:
 async def bootstrap(at: house.House, target: Path) -> None:
     root = await install.provide(at, install.DOCKER)
     began = time.monotonic()
-    address = debian.Apt(at.cache / "apt", at.environment).address()
     with tempfile.TemporaryDirectory(dir=at.temporary) as work:
         await process.capture(
             *(*process.NAMESPACE, root.program("debootstrap"), "--variant=minbase", "--include=python3"),
-            *(debian.CODENAME, Path(work) / "root", address),
+            *(debian.CODENAME, Path(work) / "root", debian.address()),
             env=root.environment | {"DEBOOTSTRAP_DIR": str(root.path / "usr/share/debootstrap")},
             seconds=600,
         )

@@ -47,7 +47,12 @@ class Cluster:
 
 
 async def start(
-    root: install.Root, room: Path, stack: AsyncExitStack, *, template: Path | None, ending: Signals = Signals.SIGKILL
+    root: install.Root,
+    room: Path,
+    stack: AsyncExitStack,
+    *,
+    template: Path | None,
+    ending: Signals = Signals.SIGKILL,
 ) -> Cluster:
     """Start a cluster in ``room / "pg"``, from a copy of ``template`` or, without one, a new one."""
     folder = room / "pg"
@@ -93,7 +98,9 @@ async def alive(cluster: Cluster) -> bool:
         return False
 
 
-async def template(at: house.House, name: str, fill: Callable[[Path, AsyncExitStack], Awaitable[object]]) -> Path:
+async def template(
+    at: house.House, name: str, fill: Callable[[Path, AsyncExitStack], Awaitable[object]]
+) -> Path:
     """The data folder that ``fill`` once made in a room; made again when it is not in the cache."""
     target = at.cache / "templates" / name
     held = await house.locked(at.cache / f"template-{name}.lock")
@@ -105,7 +112,9 @@ async def template(at: house.House, name: str, fill: Callable[[Path, AsyncExitSt
     return target
 
 
-async def keep(at: house.House, target: Path, fill: Callable[[Path, AsyncExitStack], Awaitable[object]]) -> None:
+async def keep(
+    at: house.House, target: Path, fill: Callable[[Path, AsyncExitStack], Awaitable[object]]
+) -> None:
     with house.room(at) as room:
         async with AsyncExitStack() as stack:
             await fill(room, stack)

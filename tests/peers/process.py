@@ -15,11 +15,12 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 POLL = 0.05
+UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
 # Mounts, shared memory and processes of what runs in it are gone, without a sweep, the moment its first process is.
 NAMESPACE = ("unshare", "--mount", "--ipc", "--pid", "--fork", "--kill-child", "--mount-proc", "--")
 
 
-class Unavailable(Exception):  # noqa: N818 - a state of the machine, not a mistake of the program
+class Unavailable(Exception):
     """A peer cannot be had here; the message is the reason, one sentence."""
 
 
@@ -65,7 +66,7 @@ class Child:
             return
 
 
-async def start(  # noqa: PLR0913 - what a daemon needs
+async def start(
     stack: AsyncExitStack,
     argv: Sequence[str | Path],
     log: Path,

@@ -6,6 +6,7 @@ import signal
 import urllib.request
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from . import house, install, process
 
@@ -27,7 +28,12 @@ receivers: [{name: nobody}]
 # Debian's Alertmanager and web pages are looked for below /usr/share: there they are seen, by these processes alone.
 OVERLAID = (
     *process.NAMESPACE,
-    *("sh", "-c", 'mount -t overlay overlay -o "lowerdir=$1/usr/share:/usr/share" /usr/share && shift && exec "$@"', "sh"),
+    *(
+        "sh",
+        "-c",
+        'mount -t overlay overlay -o "lowerdir=$1/usr/share:/usr/share" /usr/share && shift && exec "$@"',
+        "sh",
+    ),
 )
 
 
@@ -40,6 +46,8 @@ async def start(at: house.House, room: Path, stack: AsyncExitStack) -> dict[str,
     commands = {
         "prometheus": (
             *(f"--config.file={room}/prometheus.yml", f"--storage.tsdb.path={room}/data"),
+            # An alert that fires while a reload looks for Alertmanager again is sent a second later, not a minute.
+            "--rules.alert.resend-delay=1s",
             *("--web.enable-lifecycle", "--web.enable-admin-api", "--web.enable-remote-write-receiver"),
         ),
         "pushgateway": ("--web.enable-admin-api", "--web.enable-lifecycle"),
@@ -48,8 +56,11 @@ async def start(at: house.House, room: Path, stack: AsyncExitStack) -> dict[str,
             "--cluster.listen-address=",
         ),
     }
-    await asyncio.gather(*(serve(root, room, stack, name, ports[name], words) for name, words in commands.items()))
+    daemons = await asyncio.gather(
+        *(serve(root, room, stack, name, ports[name], words) for name, words in commands.items())
+    )
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    await process.until(lambda: asyncio.to_thread(wired, urls["prometheus"]), daemons[0])
     return {
         "version": await asyncio.to_thread(version, urls["prometheus"]),
         **{f"PEER_{name.upper()}_URL": url for name, url in urls.items()},
@@ -67,9 +78,9 @@ def configure(room: Path, ports: dict[str, int]) -> Path:
     return rules
 
 
-async def serve(  # noqa: PLR0913 - what a daemon needs
+async def serve(
     root: install.Root, room: Path, stack: AsyncExitStack, name: str, port: int, words: tuple[str, ...]
-) -> None:
+) -> process.Child:
     program = root.program(name if name == "prometheus" else f"prometheus-{name}")
     daemon = await process.start(
         stack,
@@ -79,6 +90,7 @@ async def serve(  # noqa: PLR0913 - what a daemon needs
         ending=signal.SIGKILL,
     )
     await process.until(lambda: asyncio.to_thread(healthy, port), daemon)
+    return daemon
 
 
 def healthy(port: int) -> bool:
@@ -89,6 +101,18 @@ def healthy(port: int) -> bool:
         return False
 
 
+def wired(url: str) -> bool:
+    """Whether the first scrape is done and Alertmanager is known: Prometheus looks for both only every 5 s."""
+    found = get(f"{url}/api/v1/query?query=up")["data"]["result"]
+    known = get(f"{url}/api/v1/alertmanagers")["data"]["activeAlertmanagers"]
+    return bool(found and known)
+
+
 def version(url: str) -> str:
-    with urllib.request.urlopen(f"{url}/api/v1/status/buildinfo", timeout=5) as response:  # noqa: S310 - our own
-        return str(json.load(response)["data"]["version"])
+    return str(get(f"{url}/api/v1/status/buildinfo")["data"]["version"])
+
+
+def get(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url, timeout=5) as response:  # noqa: S310 - our own
+        answer: dict[str, Any] = json.load(response)
+    return answer

@@ -13,10 +13,12 @@ from pathlib import Path
 from . import docker, house, process, prometheus, zabbix
 
 Start = Callable[[house.House, Path, AsyncExitStack], Awaitable[dict[str, str]]]
-PEERS: dict[str, Start] = {"docker": docker.start, "zabbix": zabbix.start70, "zabbix60": zabbix.start60,
-    "prometheus": prometheus.start}
-UNAVAILABLE = 69  # EX_UNAVAILABLE of sysexits.h
-GRACE = 15.0
+PEERS: dict[str, Start] = {
+    "docker": docker.start,
+    "zabbix": zabbix.start70,
+    "zabbix60": zabbix.start60,
+    "prometheus": prometheus.start,
+}
 
 
 @dataclass
@@ -38,7 +40,7 @@ async def run(at: house.House, names: Sequence[str], command: Sequence[str], *, 
             await asyncio.gather(*(enlist(at, room, name, crew) for name in names))
             if require and crew.missing:
                 process.say("required, but missing: " + "; ".join(map(": ".join, crew.missing.items())))
-                return UNAVAILABLE
+                return process.UNAVAILABLE
             return await execute(at, command, crew, stopper)
         except asyncio.CancelledError:
             return 128 + stopper.number

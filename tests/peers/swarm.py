@@ -1,8 +1,16 @@
 """A swarm of one node on a loopback address of its own; a swarm that is not ours is only looked at."""
 
 from ipaddress import IPv4Network
+from pathlib import Path
 
 from . import engine, process
+
+IPVS = Path("/proc/net/ip_vs")
+
+
+def variables() -> dict[str, str]:
+    """Without IPVS in the kernel there is no virtual address and no published port, only ``tasks.SERVICE``."""
+    return {"PEER_SWARM": "1"} | ({"PEER_SWARM_INGRESS": "1"} if IPVS.exists() else {})
 
 
 async def start(docker: engine.Engine) -> None:

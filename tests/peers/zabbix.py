@@ -11,7 +11,7 @@ from pathlib import Path
 from . import frontend, house, install, postgres, process
 
 SCRIPTS = "usr/share/zabbix-server-pgsql"
-USER, PASSWORD = "Admin", "zabbix"  # noqa: S105 - what every new Zabbix has
+USER, PASSWORD = "Admin", "zabbix"  # what every new Zabbix has
 SETTINGS = {
     "AllowRoot": 1,
     "CacheUpdateFrequency": 1,  # else the first value of a new item waits for up to a minute
@@ -25,15 +25,16 @@ SETTINGS = {
 }
 
 
-def peer(bundle: install.Bundle, prefix: str) -> Callable[[house.House, Path, AsyncExitStack], Awaitable[dict[str, str]]]:
+def peer(
+    bundle: install.Bundle, prefix: str
+) -> Callable[[house.House, Path, AsyncExitStack], Awaitable[dict[str, str]]]:
     """The start function of one version; its variables begin with ``prefix``."""
 
     async def start(at: house.House, room: Path, stack: AsyncExitStack) -> dict[str, str]:
         if at.obstacle:
             raise process.Unavailable(at.obstacle)
         root = await install.provide(at, bundle)
-        template = await postgres.template(at, bundle.name, filler(root))
-        cluster = await postgres.start(root, room, stack, template=template)
+        cluster = await postgres.start(root, room, stack, template=await template(at, bundle))
         trapper = process.free_port()
         address, _ = await asyncio.gather(
             frontend.start(root, room, stack, cluster, trapper), serve(root, room, stack, cluster, trapper)
@@ -52,6 +53,12 @@ def peer(bundle: install.Bundle, prefix: str) -> Callable[[house.House, Path, As
         }
 
     return start
+
+
+async def template(at: house.House, bundle: install.Bundle) -> Path:
+    """The database of a newly installed server, in the cache."""
+    root = await install.provide(at, bundle)
+    return await postgres.template(at, bundle.name, filler(root))
 
 
 def filler(root: install.Root) -> Callable[[Path, AsyncExitStack], Awaitable[None]]:

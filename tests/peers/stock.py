@@ -1,0 +1,64 @@
+"""What is in the cache: filled by ``install`` ahead of a run, told by ``check``."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+
+from . import docker, engine, house, images, install, process, zabbix
+
+Stocking = Callable[[house.House], Coroutine[None, None, object]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of ``check``: ``state`` is ready, absent (``install`` brings it) or impossible."""
+
+    name: str
+    state: str
+    detail: str
+
+
+async def stock_docker(at: house.House) -> None:
+    await asyncio.gather(install.provide(at, install.DOCKER), docker.plugin(at))
+
+
+STOCK: dict[str, Stocking] = {
+    "docker": stock_docker,
+    "image": images.archives,
+    "zabbix": lambda at: zabbix.template(at, install.ZABBIX),
+    "zabbix60": lambda at: zabbix.template(at, install.ZABBIX60),
+    "prometheus": lambda at: install.provide(at, install.PROMETHEUS),
+}
+
+
+async def fill(at: house.House, names: list[str]) -> int:
+    """Bring what is named; 0, or 69 if one of them cannot be had."""
+    reasons = await asyncio.gather(*(docker.failure(STOCK[name](at)) for name in names))
+    missing = {name: why for name, why in zip(names, reasons, strict=True) if why}
+    for name, why in missing.items():
+        process.say(f"{name} is missing: {why}")
+    return process.UNAVAILABLE if missing else 0
+
+
+async def check(at: house.House) -> list[Line]:
+    """The state of everything, without changing it."""
+    found = await engine.existing(at)
+    bundles = (install.DOCKER, install.ZABBIX, install.ZABBIX60, install.PROMETHEUS)
+    complete = await asyncio.gather(*(install.complete(at, bundle) for bundle in bundles))
+    lines = {
+        bundle.name: Line(bundle.name, "ready", "unpacked in the cache") if there else absent(at, bundle.name)
+        for bundle, there in zip(bundles, complete, strict=True)
+    }
+    if found:
+        lines["docker"] = Line("docker", "ready", f"an engine is running at {found.host}")
+    why = await docker.failure(process.capture("docker", "compose", "version", env=at.environment))
+    lines["compose"] = absent(at, "compose") if why else Line("compose", "ready", "the docker client has it")
+    made = all((at.cache / "images" / f"{name}.tar").exists() for name in ("tiny", "python"))
+    lines["image"] = Line("image", "ready", "made, in the cache") if made else absent(at, "image")
+    return list(lines.values())
+
+
+def absent(at: house.House, name: str) -> Line:
+    if at.obstacle:
+        return Line(name, "impossible", at.obstacle)
+    return Line(name, "absent", "run and install bring it")
