@@ -1,0 +1,102 @@
+# The workshop. All it needs is make and a Python 3.11 or newer; everything else it brings into .tools and .venv.
+
+PYTHON  ?= python3
+TARGET  ?= process
+BACKEND ?= embedded
+WORKERS ?= 4
+ARGS    ?=
+ONLY    ?=
+
+ROOMS := proto backends services/courier services/gateway services/scheduler cli
+BIN   := .venv/bin
+OWN   := $(if $(shell uv --version 2>/dev/null),,.tools/bin/uv)
+UV    := $(or $(OWN),uv)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench docs lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-13s %s\n' "$$name" "$$text"; done
+
+# ---------------------------------------------------------------------------- set-up
+setup: .venv/.ready ## the environment, from requirements.lock; a second time costs nothing
+
+.tools/bin/uv:
+	@echo "setup: bringing uv into .tools"
+	@$(PYTHON) -m venv .tools || { echo "setup: $(PYTHON) cannot make environments (Debian: apt-get install python3-venv)"; exit 1; }
+	@.tools/bin/pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'
+
+# The rooms are built with uv_build from the lock, not with one fetched unpinned into a build environment.
+.venv/.ready: requirements.lock $(ROOMS:%=%/pyproject.toml) | $(OWN)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "setup: Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(UV) venv --quiet --clear --no-python-downloads --python "$$(command -v $(PYTHON))" .venv
+	@echo "setup: installing requirements.lock and the six rooms into .venv"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(ROOMS:%=--editable %)
+	@touch $@
+
+lock: | $(OWN) ## write requirements.lock anew from every pyproject.toml
+	@$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock" \
+	  $(patsubst %,--no-emit-package=concierge-%,$(notdir $(ROOMS))) --quiet --output-file requirements.lock
+
+# ---------------------------------------------------------------------------- the demo
+# Real servers are started only for what asks for them, and no Docker Engine where one runs already.
+STARTED = $(filter zabbix% prometheus,$(BACKEND)) \
+          $(if $(filter compose swarm,$(TARGET)),$(if $(shell docker version >/dev/null 2>&1 && echo up),,docker))
+WITH    = $(if $(strip $(1)),$(BIN)/python -m tests.peers run $(2) $(strip $(1)) --)
+
+demo: setup ## the loop, live: TARGET=process|compose|swarm BACKEND=embedded|zabbix|prometheus ARGS="--once --json"
+	@$(call WITH,$(STARTED),--require) $(BIN)/concierge demo --target $(TARGET) --backend $(BACKEND) $(ARGS)
+
+# ---------------------------------------------------------------------------- proofs
+# Tests named by path and all of them in tests/unit need no server.
+PATHS = $(filter tests%,$(ARGS))
+PEERS = $(if $(PATHS),$(if $(filter-out tests/unit%,$(PATHS)),docker zabbix prometheus),docker zabbix prometheus)
+
+test: setup ## all tests on real servers; some: ARGS="tests/unit -k codec"
+	@$(call WITH,$(PEERS)) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+
+# A tool that is content says nothing.
+SHOW = said=$$($(1) 2>&1) || { echo "$$said"; exit 1; }
+
+CHECKS := check-format check-lint check-types check-laws check-dependencies check-house
+.PHONY: $(CHECKS)
+check: $(CHECKS) ## format, lint, types, import laws, dependencies, links; all of them in spite of a red one: make -k check
+
+check-format: setup
+	@echo "check: format"
+	@$(call SHOW,$(BIN)/ruff format --check)
+
+check-lint: setup
+	@echo "check: lint"
+	@$(call SHOW,$(BIN)/ruff check)
+
+check-types: setup
+	@echo "check: types"
+	@$(call SHOW,$(BIN)/mypy)
+
+check-laws: setup
+	@echo "check: import laws"
+	@$(call SHOW,$(BIN)/lint-imports)
+
+check-dependencies: setup
+	@echo "check: dependencies of each room"
+	@failed=0; for room in $(ROOMS); do \
+	  ($(call SHOW,$(BIN)/deptry $$room/src --config $$room/pyproject.toml)) || failed=1; \
+	done; exit $$failed
+
+check-house: setup
+	@echo "check: links, pages, each room alone"
+	@$(call SHOW,$(BIN)/pytest --quiet tests/unit/house)
+
+docs: setup ## write the generated pages and the golden files anew
+	@$(BIN)/python -m docs.configuration
+
+bench: setup ## the figures; one of them: ONLY=name
+	@$(BIN)/python -m benchmarks $(ONLY)
+
+clean: ## remove all that make has made
+	@rm -rf .venv .tools build dist uv.lock .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
