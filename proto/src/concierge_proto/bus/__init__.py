@@ -2,6 +2,7 @@
 
 from concierge_proto.bus.connect import Bus, connect
 from concierge_proto.bus.kv import Conflict, Entry, Store
+from concierge_proto.bus.lease import Lease
 from concierge_proto.bus.publish import Ack, Message
 from concierge_proto.bus.streams import BUCKETS, STREAMS, provision
 from concierge_proto.bus.worker import Delivery, Handle, Worker
@@ -15,6 +16,7 @@ __all__ = [
     "Delivery",
     "Entry",
     "Handle",
+    "Lease",
     "Message",
     "Store",
     "Worker",
