@@ -46,7 +46,6 @@ async def run(at: house.House, names: Sequence[str], command: Sequence[str], *, 
             return 128 + stopper.number
         finally:
             await asyncio.gather(*(stack.aclose() for stack in crew.stacks))
-            process.say("all stopped")
 
 
 async def enlist(at: house.House, room: Path, name: str, crew: Crew) -> None:
