@@ -1,0 +1,67 @@
+"""`concierge config check`: everything that can be known to be wrong before it runs."""
+
+import typer
+from concierge_backends import registry
+from concierge_cli import output
+from concierge_gateway import rules
+from concierge_proto import errors, metric, settings
+
+app = typer.Typer(help="The configuration.", no_args_is_help=True)
+
+
+@app.callback()
+def config() -> None:
+    """The configuration."""
+
+
+@app.command()
+def check(context: typer.Context, json: output.Json = False) -> None:
+    """Read the configuration and every secret it names; say what it means.
+
+    Exit code 2 and the path of the first mistake when something is wrong.
+    """
+    found = context.obj.load()
+    verify(found)
+    if json:
+        output.emit({"config": str(context.obj.path), "services": list(found.services), "ok": True})
+        return
+    output.console.print(f"{context.obj.path}: good")
+    output.console.print(f"monitoring: {', '.join(found.monitoring.backends)}")
+    for name, service in found.services.items():
+        target = found.targets[service.target]
+        output.console.print(
+            f"service {name}: {service.min} to {service.max} instances on {service.target} ({target.kind}), "
+            f"{len(service.triggers)} triggers, {len(service.rules)} rules",
+        )
+
+
+def verify(found: settings.Settings) -> None:
+    """Raise Permanent or Malformed with the path of the first mistake that the types cannot show."""
+    for name in found.monitoring.backends:
+        if name not in registry.BACKENDS:
+            raise errors.Permanent(
+                f"monitoring.backends: no backend {name!r}: there is {', '.join(registry.BACKENDS)}"
+            )
+    for name, source in found.gateway.sources.items():
+        for field in ("secret_file", "token_file"):
+            if path := getattr(source, field):
+                settings.read_secret(path, f"gateway.sources.{name}.{field}")
+    for name, service in found.services.items():
+        _verify_service(f"services.{name}", service)
+
+
+def _verify_service(path: str, service: settings.Service) -> None:
+    for what in [*service.rules, *service.triggers]:
+        _at(f"{path}: action", rules.parse_action, what.action)
+    for trigger in service.triggers:
+        if trigger.metric not in {"heard", "running"}:
+            _at(f"{path}.triggers: {trigger.name!r}", metric.parse, trigger.metric)
+    for name in service.aggregates.metrics:
+        _at(f"{path}.aggregates.metrics", metric.parse, name)
+
+
+def _at(path: str, read, text: str) -> None:  # type: ignore[no-untyped-def]
+    try:
+        read(text)
+    except errors.Malformed as error:
+        raise errors.Malformed(f"{path}: {error}") from None

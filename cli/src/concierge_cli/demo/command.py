@@ -1,0 +1,100 @@
+"""`concierge demo`: the whole loop on one machine."""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from concierge_cli import house, output, up
+from concierge_cli.demo import balancer, play, scene, stage, view
+from concierge_proto import errors
+from rich.console import Console
+
+
+def demo(
+    context: typer.Context,
+    target: Annotated[
+        str, typer.Option(help=f"Where instances run: {', '.join(scene.TARGETS)}.")
+    ] = "process",
+    backend: Annotated[str, typer.Option(help=f"Who decides: {', '.join(scene.BACKENDS)}.")] = "embedded",
+    once: Annotated[bool, typer.Option("--once", help="End after one scale-out and one scale-in.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="The last line is one JSON object; progress goes to stderr.")
+    ] = False,
+) -> None:
+    """Show the whole loop on this machine: a shop under load, one more instance, and one less again.
+
+    Exit code 0 when the loop closed, else a sentence and 2.
+    """
+    for what, value, known in (("--target", target, scene.TARGETS), ("--backend", backend, scene.BACKENDS)):
+        if value not in known:
+            raise errors.Malformed(f"{what} {value}: there is {', '.join(known)}")
+    quiet = Console(stderr=json, highlight=False)
+    asyncio.run(_demo(target, backend, quiet, once=once, json=json))
+
+
+async def _demo(target: str, backend: str, console: Console, *, once: bool, json: bool) -> None:
+    with tempfile.TemporaryDirectory(prefix="concierge-demo-") as folder:
+        console.print(f"starting: target {target}, monitoring by {backend}")
+        async with opened(Path(folder), target, backend) as story:
+            drawing = asyncio.create_task(view.draw(story, console))
+            try:
+                await _play(story, console, once=once, json=json)
+            finally:
+                drawing.cancel()
+                await asyncio.gather(drawing, return_exceptions=True)
+    console.print(
+        "everything is stopped. Go on with `concierge init` and `concierge up`; README.md shows how."
+    )
+
+
+async def _play(story: play.Story, console: Console, *, once: bool, json: bool) -> None:
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(up.asked_to_stop())
+        playing = group.create_task(_cycle(story, console, once=once, json=json))
+        await asyncio.wait({asked, playing}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if not playing.done():
+            playing.cancel()
+
+
+async def _cycle(story: play.Story, console: Console, *, once: bool, json: bool) -> None:
+    while True:
+        out, back = await story.once()
+        record = report(out, back)
+        if json:
+            output.emit(record)
+        else:
+            console.print(f"the loop is closed: {record['out']} {record['in']} {record['stages_ms']}")
+        if once:
+            return
+        await asyncio.sleep(5)
+
+
+def report(out: play.Change, back: play.Change) -> dict[str, object]:
+    """Return the demo's last line."""
+    return {
+        "loop": "closed",
+        "service": scene.SERVICE,
+        "out": {"from": out.before, "to": out.after},
+        "in": {"from": back.before, "to": back.after},
+        "stages_ms": out.stages_ms,
+        "correlation_id": out.correlation_id,
+    }
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path, target: str, backend: str) -> AsyncIterator[play.Story]:
+    """Run the whole scene while the context is open."""
+    async with contextlib.AsyncExitStack() as stack:
+        host = await stage.host(target)
+        customers = stack.enter_context(balancer.serving(host, play.QUIET))
+        config = scene.build(folder, target, backend, host, customers.url)
+        stack.push_async_callback(await stage.provision(config, backend))
+        config = await stage.place(stack, config, folder, customers.url)
+        running = await stack.enter_async_context(house.open_house(config, folder))
+        story = await stack.enter_async_context(play.watching(running.link, customers))
+        yield story

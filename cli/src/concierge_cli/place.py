@@ -1,0 +1,74 @@
+"""Where things are: the configuration, its state folder, and the bus."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import msgspec
+from concierge_proto import bus, errors, settings
+
+_CANDIDATES = (Path("concierge.toml"), Path("/etc/concierge/concierge.toml"))
+
+
+class Place:
+    """One configuration and what belongs to it."""
+
+    def __init__(self, config: Path | None = None) -> None:
+        self._given = config
+
+    @property
+    def path(self) -> Path:
+        """The configuration's file; raises Permanent where there is none."""
+        if self._given:
+            return self._given
+        for candidate in _CANDIDATES:
+            if candidate.exists():
+                return candidate
+        raise errors.Permanent(
+            "no configuration: there is neither ./concierge.toml nor /etc/concierge/concierge.toml; "
+            "`concierge init` writes one, `--config FILE` names another",
+        )
+
+    def load(self) -> settings.Settings:
+        return settings.load(self.path)
+
+    @property
+    def state(self) -> Path:
+        """A folder that belongs to this configuration alone."""
+        base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        mark = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:8]
+        return Path(base) / "concierge" / f"{self.path.resolve().parent.name}-{mark}"
+
+    @property
+    def _url(self) -> Path:
+        return self.state / "nats.url"
+
+    @contextlib.contextmanager
+    def told(self, url: str) -> Iterator[None]:
+        """Let other commands find the embedded server while the context is open."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        self._url.write_text(url, "utf-8")
+        try:
+            yield
+        finally:
+            self._url.unlink(missing_ok=True)
+
+    def nats(self) -> settings.Nats:
+        """Return where the bus is: the configuration's, else the one `concierge up` runs."""
+        where = self.load().nats
+        if where.url:
+            return where
+        try:
+            return msgspec.structs.replace(where, url=self._url.read_text("utf-8"))
+        except OSError:
+            raise errors.Permanent(
+                f"no bus: {self.path} names no nats.url, and `concierge up` does not run with it",
+            ) from None
+
+    @contextlib.asynccontextmanager
+    async def bus(self, who: str = "desk") -> AsyncIterator[bus.Bus]:
+        """Connect to the bus; raises Permanent where there is none to be found."""
+        async with bus.connect(self.nats(), who) as link:
+            yield link
