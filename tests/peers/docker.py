@@ -13,11 +13,11 @@ PLUGIN = Path("/usr/local/lib/docker/cli-plugins/docker-compose")
 
 async def start(at: house.House, room: Path, stack: AsyncExitStack) -> dict[str, str]:
     """Variables for the command; a part that cannot be had comes as ``missing.<part>`` with its reason."""
-    (docker, kind), _, _ = await asyncio.gather(
+    (docker, kind), _, _ = await process.together(
         engine_of(at, room, stack), failure(images.archives(at)), failure(plugin(at))
     )
     parts = {"image": images.provide(at, docker), "compose": compose(docker), "swarm": swarm.start(docker)}
-    reasons = await asyncio.gather(*(failure(part) for part in parts.values()))
+    reasons = await process.together(*(failure(part) for part in parts.values()))
     missing = {part: why for part, why in zip(parts, reasons, strict=True) if why}
     return {
         "version": f"{await docker.docker('version', '--format', '{{.Server.Version}}')}, {kind}",

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import tarfile
-import tempfile
 import time
 from pathlib import Path
 
@@ -23,12 +22,12 @@ UNREAD = (
 
 async def provide(at: house.House, docker: engine.Engine) -> None:
     """See to it that both images are in the engine."""
-    await asyncio.gather(load(at, docker, TINY), load(at, docker, PYTHON))
+    await process.together(load(at, docker, TINY), load(at, docker, PYTHON))
 
 
 async def archives(at: house.House) -> None:
     """Make the archives of both images, if they are not in the cache."""
-    await asyncio.gather(tiny(at), python(at))
+    await process.together(tiny(at), python(at))
 
 
 async def load(at: house.House, docker: engine.Engine, image: str) -> None:
@@ -47,9 +46,9 @@ async def tiny(at: house.House) -> Path:
     root = await install.provide(at, install.DOCKER)
     busybox = root.program("busybox")
     names = (await process.capture(busybox, "--list")).split()
-    with tempfile.TemporaryDirectory(dir=at.temporary) as work:
-        await asyncio.to_thread(pack_busybox, busybox, names, Path(work) / "tar")
-        await asyncio.to_thread(place, Path(work) / "tar", target)
+    with house.room(at) as work:
+        await asyncio.to_thread(pack_busybox, busybox, names, work / "tar")
+        await asyncio.to_thread(place, work / "tar", target)
     return target
 
 
@@ -82,17 +81,17 @@ async def python(at: house.House) -> Path:
 async def bootstrap(at: house.House, target: Path) -> None:
     root = await install.provide(at, install.DOCKER)
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=at.temporary) as work:
+    with house.room(at) as work:
         await process.capture(
             *(*process.NAMESPACE, root.program("debootstrap"), "--variant=minbase", "--include=python3"),
-            *(debian.CODENAME, Path(work) / "root", debian.address()),
+            *(debian.CODENAME, work / "root", debian.address()),
             env=root.environment | {"DEBOOTSTRAP_DIR": str(root.path / "usr/share/debootstrap")},
             seconds=600,
         )
         for folder in UNREAD:
-            empty(Path(work) / "root" / folder)
-        await process.capture("tar", "-C", Path(work) / "root", "-cf", Path(work) / "tar", ".", seconds=120)
-        await asyncio.to_thread(place, Path(work) / "tar", target)
+            empty(work / "root" / folder)
+        await process.capture("tar", "-C", work / "root", "-cf", work / "tar", ".", seconds=120)
+        await asyncio.to_thread(place, work / "tar", target)
     process.say(f"image with Python made in {time.monotonic() - began:.1f} s")
 
 

@@ -1,6 +1,5 @@
 """Packages, unpacked into folders of our own: nothing is installed, configured or started on the machine."""
 
-import asyncio
 import os
 import shutil
 import time
@@ -93,9 +92,7 @@ async def provide(at: house.House, bundle: Bundle) -> Root:
         return root(at, bundle)
     if at.obstacle:
         raise process.Unavailable(at.obstacle)
-    began = time.monotonic()
     await fetch(at, bundle)
-    process.say(f"{bundle.name} packages unpacked in {time.monotonic() - began:.1f} s")
     return root(at, bundle)
 
 
@@ -105,7 +102,7 @@ async def complete(at: house.House, bundle: Bundle) -> bool:
     if not stamp.exists() or stamp.read_text().split() != list(bundle.packages):
         return False
     checks = [linked(here.path / program, here.environment) for program in bundle.programs]
-    return all(await asyncio.gather(*checks))
+    return all(await process.together(*checks))
 
 
 async def linked(program: Path, environment: dict[str, str]) -> bool:
@@ -123,6 +120,7 @@ async def fetch(at: house.House, bundle: Bundle) -> None:
     try:
         if await complete(at, bundle):
             return
+        began = time.monotonic()
         await refresh(at, apt)
         files = await apt.download(bundle.packages, at.cache / "debs" / bundle.name)
         await unpack(files, target)
@@ -130,6 +128,7 @@ async def fetch(at: house.House, bundle: Bundle) -> None:
         shutil.rmtree(at.cache / "debs" / bundle.name)
         if not await complete(at, bundle):
             raise process.Unavailable(f"programs of {bundle.name} miss libraries on this machine")
+        process.say(f"{bundle.name} packages unpacked in {time.monotonic() - began:.1f} s")
     finally:
         held.close()
 

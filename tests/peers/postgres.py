@@ -13,7 +13,18 @@ OWNER = "nobody"
 BINARIES = "usr/lib/postgresql/15/bin"
 # The server refuses root, and nobody may not look into root's cache: its programs are mounted where it may.
 MOUNTED = (*process.NAMESPACE, "sh", "-c", 'mount --bind "$1" "$2" && shift 2 && exec "$@"', "sh")
-UNPRIVILEGED = ("setpriv", "--reuid", OWNER, "--regid", "nogroup", "--clear-groups", "--")
+# The change of user clears the signal that unshare had set, so it is set again.
+UNPRIVILEGED = (
+    "setpriv",
+    "--reuid",
+    OWNER,
+    "--regid",
+    "nogroup",
+    "--clear-groups",
+    "--pdeathsig",
+    "KILL",
+    "--",
+)
 CARELESS = {
     "fsync": "off",
     "synchronous_commit": "off",

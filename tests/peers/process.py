@@ -8,9 +8,10 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -137,6 +138,16 @@ async def capture(
 def _spoken(argv: Sequence[str | Path]) -> str:
     words = [Path(argv[0]).name, *(str(word) for word in argv[1:])]
     return " ".join(words)[:120]
+
+
+async def together(*parts: Coroutine[None, None, object]) -> list[Any]:
+    """All results in order. The first failure ends the others, and is raised once they have ended."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(part) for part in parts]
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 async def until(ready: Callable[[], Awaitable[bool]], daemon: Child, seconds: float = 30) -> None:

@@ -56,7 +56,7 @@ async def start(at: house.House, room: Path, stack: AsyncExitStack) -> dict[str,
             "--cluster.listen-address=",
         ),
     }
-    daemons = await asyncio.gather(
+    daemons = await process.together(
         *(serve(root, room, stack, name, ports[name], words) for name, words in commands.items())
     )
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}

@@ -37,7 +37,7 @@ async def run(at: house.House, names: Sequence[str], command: Sequence[str], *, 
     with house.room(at) as room:
         crew = Crew()
         try:
-            await asyncio.gather(*(enlist(at, room, name, crew) for name in names))
+            await process.together(*(enlist(at, room, name, crew) for name in names))
             if require and crew.missing:
                 process.say("required, but missing: " + "; ".join(map(": ".join, crew.missing.items())))
                 return process.UNAVAILABLE
@@ -45,6 +45,7 @@ async def run(at: house.House, names: Sequence[str], command: Sequence[str], *, 
         except asyncio.CancelledError:
             return 128 + stopper.number
         finally:
+            stopper.task = None
             await asyncio.gather(*(stack.aclose() for stack in crew.stacks))
 
 
@@ -61,6 +62,7 @@ async def enlist(at: house.House, room: Path, name: str, crew: Crew) -> None:
     except (process.Unavailable, OSError) as problem:
         crew.missing[name] = str(problem)
         process.say(f"{name} is missing: {problem}")
+        await stack.aclose()
         return
     process.say(f"{name} {given.pop('version')} up in {time.monotonic() - began:.1f} s")
     for key, value in given.items():

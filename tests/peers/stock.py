@@ -1,6 +1,5 @@
 """What is in the cache: filled by ``install`` ahead of a run, told by ``check``."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
@@ -19,7 +18,7 @@ class Line:
 
 
 async def stock_docker(at: house.House) -> None:
-    await asyncio.gather(install.provide(at, install.DOCKER), docker.plugin(at))
+    await process.together(install.provide(at, install.DOCKER), docker.plugin(at))
 
 
 STOCK: dict[str, Stocking] = {
@@ -33,7 +32,7 @@ STOCK: dict[str, Stocking] = {
 
 async def fill(at: house.House, names: list[str]) -> int:
     """Bring what is named; 0, or 69 if one of them cannot be had."""
-    reasons = await asyncio.gather(*(docker.failure(STOCK[name](at)) for name in names))
+    reasons = await process.together(*(docker.failure(STOCK[name](at)) for name in names))
     missing = {name: why for name, why in zip(names, reasons, strict=True) if why}
     for name, why in missing.items():
         process.say(f"{name} is missing: {why}")
@@ -44,7 +43,7 @@ async def check(at: house.House) -> list[Line]:
     """The state of everything, without changing it."""
     found = await engine.existing(at)
     bundles = (install.DOCKER, install.ZABBIX, install.ZABBIX60, install.PROMETHEUS)
-    complete = await asyncio.gather(*(install.complete(at, bundle) for bundle in bundles))
+    complete = await process.together(*(install.complete(at, bundle) for bundle in bundles))
     lines = {
         bundle.name: Line(bundle.name, "ready", "unpacked in the cache") if there else absent(at, bundle.name)
         for bundle, there in zip(bundles, complete, strict=True)

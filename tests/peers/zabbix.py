@@ -1,6 +1,5 @@
 """The peers ``zabbix`` (7.0) and ``zabbix60``: server, front end and database, all private to the run."""
 
-import asyncio
 import os
 import shlex
 import signal
@@ -36,7 +35,7 @@ def peer(
         root = await install.provide(at, bundle)
         cluster = await postgres.start(root, room, stack, template=await template(at, bundle))
         trapper = process.free_port()
-        address, _ = await asyncio.gather(
+        address, _ = await process.together(
             frontend.start(root, room, stack, cluster, trapper), serve(root, room, stack, cluster, trapper)
         )
         version = str(await frontend.call(address, "apiinfo.version", []))
