@@ -1,6 +1,7 @@
 """`concierge gateway | scheduler | forwarder`: one service by itself, as in a container of its own."""
 
 import typer
+
 from concierge_backends import __main__ as forwarder_main
 from concierge_gateway import __main__ as gateway_main
 from concierge_scheduler import __main__ as scheduler_main

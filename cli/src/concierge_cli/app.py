@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from concierge_cli import alone, check, demo, events, incident, init, prometheus, scale, status, up, zabbix
 from concierge_cli.place import Place
 
@@ -20,7 +21,7 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback
+def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"concierge {version('concierge-cli')}")
         raise typer.Exit

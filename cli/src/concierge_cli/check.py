@@ -1,6 +1,7 @@
 """`concierge config check`: everything that can be known to be wrong before it runs."""
 
 import typer
+
 from concierge_backends import registry
 from concierge_cli import output
 from concierge_gateway import rules
@@ -51,8 +52,8 @@ def verify(found: settings.Settings) -> None:
 
 
 def _verify_service(path: str, service: settings.Service) -> None:
-    for what in [*service.rules, *service.triggers]:
-        _at(f"{path}: action", rules.parse_action, what.action)
+    for action in [what.action for what in service.rules] + [what.action for what in service.triggers]:
+        _at(f"{path}: action", rules.parse_action, action)
     for trigger in service.triggers:
         if trigger.metric not in {"heard", "running"}:
             _at(f"{path}.triggers: {trigger.name!r}", metric.parse, trigger.metric)

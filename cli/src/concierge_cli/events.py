@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
+
 from concierge_cli import output, show
 from concierge_cli.place import Place
 from concierge_proto import errors, settings, subjects

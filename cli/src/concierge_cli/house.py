@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+
 from concierge_backends import forwarder
 from concierge_cli import nats
 from concierge_gateway import run as gateway

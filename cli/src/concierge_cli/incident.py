@@ -4,6 +4,7 @@ import asyncio
 from typing import Annotated
 
 import typer
+
 from concierge_cli import events, output, show
 from concierge_cli.place import Place
 from concierge_proto import bus, errors, messages, subjects

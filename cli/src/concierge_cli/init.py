@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 import typer
+
 from concierge_cli import output
 from concierge_proto import errors, subjects
 
@@ -141,7 +142,7 @@ def slug_target(found: Found) -> str:
 
 
 def _zabbix(found: Found, zabbix: str, backend: str) -> str:
-    host = zabbix.split("//")[-1].split("/")[0].split(":")[0]
+    host = zabbix.rsplit("//", maxsplit=1)[-1].split("/", maxsplit=1)[0].split(":", maxsplit=1)[0]
     server = f"{host}:10051" if zabbix else found.zabbix or "zabbix.example:10051"
     return _ZABBIX.format(
         comment="" if backend == "zabbix" else "# ",

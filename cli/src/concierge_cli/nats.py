@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
+
 from concierge_proto import errors
 
 log = logging.getLogger(__name__)

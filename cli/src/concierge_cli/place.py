@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
+
 from concierge_proto import bus, errors, settings
 
 _CANDIDATES = (Path("concierge.toml"), Path("/etc/concierge/concierge.toml"))

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import typer
+
 from concierge_backends.prometheus import rules
 from concierge_cli import zabbix
 from concierge_proto import errors

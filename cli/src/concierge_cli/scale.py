@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 import typer
+
 from concierge_cli import output, show
 from concierge_cli.place import Place
 from concierge_proto import bus, errors, identity, messages, settings, subjects
@@ -16,7 +17,7 @@ _ORDER = re.compile(r"([+-]?)(\d+)")
 _LIFE = timedelta(minutes=5)
 
 
-def scale(  # noqa: PLR0913 - the options of a command
+def scale(
     context: typer.Context,
     service: Annotated[str, typer.Argument(help="As it is called in the configuration.")],
     count: Annotated[str, typer.Argument(help="How many (3), how many more (+1), how many less (-1).")],

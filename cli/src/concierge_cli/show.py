@@ -3,8 +3,9 @@
 from datetime import datetime
 
 import msgspec
-from concierge_proto import bus, errors, messages
 from rich.text import Text
+
+from concierge_proto import bus, errors, messages
 
 KINDS: dict[str, type[messages.Event]] = {
     "trigger": messages.Trigger,
@@ -95,6 +96,6 @@ def _decision(event: messages.Decision) -> str:
 
 
 def _outcome(event: messages.Outcome) -> str:
-    names = "".join([*(f" +{name}" for name in event.added), *(f" −{name}" for name in event.removed)])
+    names = "".join([*(f" +{name}" for name in event.added), *(f" -{name}" for name in event.removed)])
     detail = f" ({event.detail})" if event.detail else ""
     return f"{event.service}: {event.before} → {event.after} {event.result} in {event.duration_ms} ms{names}{detail}"

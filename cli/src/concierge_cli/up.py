@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import typer
+
 from concierge_cli import check
 from concierge_cli.house import open_house
 from concierge_cli.place import Place

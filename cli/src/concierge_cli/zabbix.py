@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from concierge_backends.zabbix import provision
 from concierge_cli import output
 from concierge_proto import errors, settings
@@ -27,7 +28,7 @@ Source = Annotated[str, typer.Option(help="The gateway's source of kind zabbix w
 
 
 @app.command()
-def plan(  # noqa: PLR0913 - the options of a command
+def plan(
     context: typer.Context,
     url: Url = "",
     user: User = "Admin",
@@ -40,7 +41,7 @@ def plan(  # noqa: PLR0913 - the options of a command
 
 
 @app.command()
-def apply(  # noqa: PLR0913 - the options of a command
+def apply(
     context: typer.Context,
     url: Url = "",
     user: User = "Admin",
@@ -55,7 +56,7 @@ def apply(  # noqa: PLR0913 - the options of a command
     _run(context, url, user, token_file, source, json=json, dry_run=False)
 
 
-def _run(  # noqa: PLR0913
+def _run(
     context: typer.Context,
     url: str,
     user: str,

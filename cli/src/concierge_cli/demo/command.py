@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+
 from concierge_cli import house, output, up
 from concierge_cli.demo import balancer, play, scene, stage, view
 from concierge_proto import errors
-from rich.console import Console
 
 
 def demo(
-    context: typer.Context,
     target: Annotated[
         str, typer.Option(help=f"Where instances run: {', '.join(scene.TARGETS)}.")
     ] = "process",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+
 from concierge_cli.demo import image, scene
 from concierge_proto import errors, settings
 
@@ -82,7 +83,7 @@ async def placed(target: settings.Target, folder: Path, nats: str, balancer: str
         found = settings.Target(
             kind="compose", host=engine, project=name, files=(str(file),), project_directory=str(folder)
         )
-        removal, service = (*project, "down", "--timeout", "3"), scene.SERVICE
+        removal, service = [*project, "down", "--timeout", "3"], scene.SERVICE
     else:
         await docker(
             "service",
@@ -97,7 +98,7 @@ async def placed(target: settings.Target, folder: Path, nats: str, balancer: str
             *command,
         )
         found = settings.Target(kind="swarm", host=engine)
-        removal, service = ("service", "rm", name), name
+        removal, service = ["service", "rm", name], name
     try:
         yield Placed(found, service)
     finally:

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import msgspec
+
 from concierge_cli import show
 from concierge_cli.demo import scene
 from concierge_cli.demo.balancer import Balancer
@@ -104,9 +106,7 @@ class Story:
         crossed = datetime.fromtimestamp(self._crossed.get(_threshold(trigger.name), 0) / 1e9, UTC)
         marks = [crossed, trigger.received_at, delivery.stored_at, outcome.started_at, outcome.at]
         names = ["value_to_trigger", "trigger_to_command", "command_to_act", "act_to_converged"]
-        gaps = [
-            (after - before).total_seconds() * 1000 for before, after in zip(marks, marks[1:], strict=False)
-        ]
+        gaps = [(after - before).total_seconds() * 1000 for before, after in itertools.pairwise(marks)]
         return Change(
             before=outcome.before,
             after=outcome.after,

@@ -1,6 +1,5 @@
 """Setting the stage: the monitoring system provisioned, the first container started, all of it taken away again."""
 
-import asyncio
 import contextlib
 import os
 from collections.abc import Awaitable, Callable
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import msgspec
+
 from concierge_backends.prometheus import rules
 from concierge_backends.zabbix import provision as zabbix
 from concierge_cli.demo import containers, scene

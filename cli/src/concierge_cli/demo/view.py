@@ -2,14 +2,15 @@
 
 import asyncio
 
-from concierge_cli import show
-from concierge_cli.demo import scene
-from concierge_cli.demo.play import Story
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+
+from concierge_cli import show
+from concierge_cli.demo import scene
+from concierge_cli.demo.play import Story
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _LINES = 14

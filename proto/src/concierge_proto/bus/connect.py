@@ -115,13 +115,16 @@ class Bus:
         *,
         since: datetime | None = None,
         new: bool = False,
+        latest: bool = False,
         follow: bool = False,
     ) -> AsyncIterator[worker.Delivery]:
         """Yield what a stream holds, oldest first; with `follow` for ever, over any restart of NATS.
 
-        `since`: not what is older; `new`: nothing that is stored already; neither: everything.
+        `since`: not what is older; `new`: nothing that is stored already; `latest`: only the last of
+        each subject; none of them: everything.
         """
-        return read.history(self._js, stream, subject, since=since, new=new, follow=follow)
+        start = read.Start(since=since, new=new, latest=latest)
+        return read.history(self._js, stream, subject, start, follow=follow)
 
     def store(self, bucket: str) -> kv.Store:
         """Return a key-value bucket that `provision` made."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import nats.errors
 import nats.js.client
@@ -18,19 +18,27 @@ _IDLE = 30.0
 _BATCH = 256
 
 
+class Start(NamedTuple):
+    """Where a reader begins."""
+
+    since: datetime | None = None
+    new: bool = False
+    latest: bool = False
+
+    def policy(self) -> dict[str, Any]:
+        """Return it in the server's words."""
+        if self.since is not None:
+            return {"deliver_policy": api.DeliverPolicy.BY_START_TIME, "opt_start_time": self.since}
+        if self.latest:
+            return {"deliver_policy": api.DeliverPolicy.LAST_PER_SUBJECT}
+        return {"deliver_policy": api.DeliverPolicy.NEW if self.new else api.DeliverPolicy.ALL}
+
+
 async def history(
-    js: nats.js.client.JetStreamContext,
-    stream: str,
-    subject: str,
-    *,
-    since: datetime | None,
-    new: bool,
-    follow: bool,
+    js: nats.js.client.JetStreamContext, stream: str, subject: str, begin: Start, *, follow: bool
 ) -> AsyncIterator[worker.Delivery]:
     """See `Bus.history`."""
-    start: dict[str, Any] = {"deliver_policy": api.DeliverPolicy.NEW if new else api.DeliverPolicy.ALL}
-    if since is not None:
-        start = {"deliver_policy": api.DeliverPolicy.BY_START_TIME, "opt_start_time": since}
+    start = begin.policy()
     while True:
         try:
             async for delivery in _read(js, stream, subject, start, follow=follow):
