@@ -1,0 +1,158 @@
+"""One client per Docker endpoint: few children at a time, each with a deadline, none that outlives us."""
+
+import asyncio
+import concurrent.futures
+import functools
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import python_on_whales
+from python_on_whales import client_config, exceptions, utils
+
+from concierge_proto import errors, settings
+from concierge_scheduler.targets import failures
+
+CHILDREN = 4
+"""At once, per target: one takes up to 48 MB."""
+LISTING = 10.0
+"""Seconds; a listing takes 20 ms, and one that takes this long is not coming."""
+GRACE = 5.0
+"""Seconds that a call under way still gets when the target is closed."""
+
+_FOREIGN = (
+    *("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"),
+    *("DOCKER_API_VERSION", "DOCKER_DEFAULT_PLATFORM", "DOCKER_STACK_ORCHESTRATOR"),
+    *("COMPOSE_FILE", "COMPOSE_PATH_SEPARATOR", "COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES"),
+    *("COMPOSE_ENV_FILES", "COMPOSE_DISABLE_ENV_FILE", "COMPOSE_COMPATIBILITY", "COMPOSE_DRY_RUN"),
+    *("COMPOSE_IGNORE_ORPHANS", "COMPOSE_REMOVE_ORPHANS", "COMPOSE_PARALLEL_LIMIT", "COMPOSE_MENU"),
+)
+"""The configuration alone says which engine and which project; what a compose file interpolates stays."""
+
+Row = TypeVar("Row")
+
+
+class Client:
+    """The docker client, pointed at one target. A hanging engine costs this target's children alone."""
+
+    def __init__(self, name: str, target: settings.Target) -> None:
+        self.who = f"target {name}"
+        self._deadline = float(target.timeout)
+        self._docker = _client(target)
+        self._turns = asyncio.Semaphore(CHILDREN)
+        self._running: set[asyncio.Future[failures.Answer]] = set()
+
+    async def run(self, *words: str) -> str:
+        """Return what a listing printed; raise Temporary or Permanent with what it said instead."""
+        return self._good(await self.ask(*words, seconds=min(LISTING, self._deadline)))
+
+    async def compose(self, *words: str) -> str:
+        """Return what `docker compose WORDS` printed, asked with the target's files and project."""
+        return self._good(await self._turn(lambda: self._docker.docker_compose_cmd, words, self._deadline))
+
+    async def rows(self, kind: type[Row], *words: str) -> list[Row]:
+        """Return what a listing printed, one JSON object a line; services that are not there are left out."""
+        answer = await self.ask(*words, seconds=min(LISTING, self._deadline))
+        out = answer.out if failures.absent(answer) else self._good(answer)
+        return self.decode(list[kind], f"[{','.join(out.splitlines())}]")  # type: ignore[valid-type]
+
+    async def ask(self, *words: str, seconds: float = 0) -> failures.Answer:
+        """Return what `docker WORDS` left behind, also when it failed."""
+        return await self._turn(lambda: self._docker.docker_cmd, words, seconds or self._deadline)
+
+    def decode(self, kind: type[Row], text: str) -> Row:
+        """Return what docker printed as JSON; raise Permanent if it is something else."""
+        try:
+            return msgspec.json.decode(text, type=kind)
+        except msgspec.MsgspecError as error:
+            raise errors.Permanent(
+                f"{self.who}: cannot read what docker printed ({error}): is it Docker's own client, 20.10 or newer?"
+            ) from error
+
+    async def close(self) -> None:
+        """Give what is under way a moment; what hangs is ended by the kernel when we are."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=GRACE)
+
+    def _good(self, answer: failures.Answer) -> str:
+        if answer.code:
+            raise failures.read(self.who, answer)
+        return answer.out
+
+    async def _turn(
+        self, command: Callable[[], client_config.Command], words: tuple[str, ...], seconds: float
+    ) -> failures.Answer:
+        """A caller that is cancelled leaves; its child keeps its turn until it has ended."""
+        await self._turns.acquire()
+        future = asyncio.ensure_future(_threaded(functools.partial(_call, command, words, seconds)))
+        self._running.add(future)
+        future.add_done_callback(self._ended)
+        return await asyncio.shield(future)
+
+    def _ended(self, future: asyncio.Future[failures.Answer]) -> None:
+        self._running.discard(future)
+        self._turns.release()
+
+
+def names(target: str, services: Mapping[str, settings.Service]) -> dict[str, str]:
+    """Return what Docker calls each service of the target, by our name."""
+    return {ours: each.name or ours for ours, each in services.items() if each.target == target}
+
+
+def _client(target: settings.Target) -> client_config.ClientConfig:
+    home = Path(target.project_directory)
+    return python_on_whales.DockerClient(
+        host=target.host or None,
+        context=target.context or None,
+        compose_files=[home / name for name in target.files],
+        compose_env_files=[home / name for name in target.env_files],
+        compose_profiles=list(target.profiles),
+        compose_project_name=target.project or None,
+        compose_project_directory=target.project_directory or None,
+    ).client_config
+
+
+async def _threaded(call: Callable[[], failures.Answer]) -> failures.Answer:
+    """Call it in a daemon thread: a pool's threads are waited for at exit, for as long as their child hangs."""
+    future: concurrent.futures.Future[failures.Answer] = concurrent.futures.Future()
+
+    def work() -> None:
+        try:
+            future.set_result(call())
+        except Exception as error:  # noqa: BLE001 - handed to the one who waits
+            future.set_exception(error)
+
+    future.set_running_or_notify_cancel()
+    threading.Thread(target=work, name="docker", daemon=True).start()
+    return await asyncio.wrap_future(future)
+
+
+def _call(
+    command: Callable[[], client_config.Command], words: tuple[str, ...], seconds: float
+) -> failures.Answer:
+    """One child, started and waited for. Empty input: compose must not ask a terminal anything."""
+    try:
+        guarded = [*_guard(), "timeout", "-k", "2", f"{seconds:g}", *command(), *words]
+        out, said = utils.run(guarded, input=b"", return_stderr=True)
+    except exceptions.DockerException as error:
+        return failures.Answer(error.return_code, error.stdout or "", error.stderr or "")
+    except UnicodeDecodeError as error:  # raised in place of the failure, over its bytes
+        return failures.Answer(1, "", bytes(error.object).decode(errors="replace"))
+    except (client_config.ClientNotFoundError, FileNotFoundError) as error:
+        return failures.Answer(failures.NOT_FOUND[-1], "", f"no docker client ({error})")
+    return failures.Answer(0, out, said)
+
+
+@functools.cache
+def _guard() -> tuple[str, ...]:
+    """A clean environment and, with util-linux's setpriv, a child that hears of our death (BusyBox's can't)."""
+    cleaned = ("env", *(word for name in _FOREIGN for word in ("-u", name)))
+    mourning = ("setpriv", "--pdeathsig", "TERM")
+    if not shutil.which("setpriv"):
+        return cleaned
+    probe = subprocess.run([*mourning, "true"], capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    return (*cleaned, *mourning) if probe.returncode == 0 else cleaned
