@@ -65,12 +65,13 @@ def room(house: House) -> Iterator[Path]:
 
 
 def sweep(house: House) -> None:
-    """Remove the rooms of runs that were killed: those whose lock is free."""
+    """Remove our own rooms whose lock is free: their runs were killed."""
     for path in house.temporary.glob(f"{PREFIX}*"):
-        held = lock(path / "lock") if path.is_dir() and (path / "lock").exists() else None
-        if held:
-            demolish(path)
-            held.close()
+        with contextlib.suppress(FileNotFoundError):
+            held = lock(path / "lock") if path.stat().st_uid == os.geteuid() else None
+            if held:
+                demolish(path)
+                held.close()
 
 
 def note(path: Path, network: IPv4Network, cgroup: str) -> None:
