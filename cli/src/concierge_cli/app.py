@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from concierge_cli import alone, check, demo, events, incident, init, prometheus, scale, status, up, zabbix
+from concierge_cli import (
+    alone,
+    asyncapi,
+    check,
+    events,
+    incident,
+    init,
+    prometheus,
+    scale,
+    status,
+    up,
+    zabbix,
+)
+from concierge_cli.demo import command
 from concierge_cli.place import Place
 
 app = typer.Typer(
@@ -63,7 +76,8 @@ app.command()(incident.incident)
 app.add_typer(check.app, name="config")
 app.add_typer(zabbix.app, name="zabbix")
 app.add_typer(prometheus.app, name="prometheus")
+app.command()(asyncapi.asyncapi)
 app.command()(alone.gateway)
 app.command()(alone.scheduler)
 app.command()(alone.forwarder)
-app.command(context_settings={"ignore_unknown_options": True})(demo.command.demo)
+app.command(context_settings={"ignore_unknown_options": True})(command.demo)

@@ -30,7 +30,7 @@ def build(folder: Path, target: str, backend: str, host: str, balancer: str) -> 
         balancer: URL of the customers.
     """
     tree: dict[str, Any] = {
-        "nats": {"listen": host, "port": free_port(host)},
+        "nats": {"url": os.environ.get("CONCIERGE_NATS__URL", ""), "listen": host, "port": free_port(host)},
         "monitoring": {"backends": [backend]},
         "gateway": {"listen": f"127.0.0.1:{free_port('127.0.0.1')}", "sources": {}},
         "targets": {"demo": {"kind": target}},

@@ -83,7 +83,7 @@ async def place(
     target = config.targets["demo"]
     if target.kind == "process":
         return config
-    nats = f"nats://{config.nats.listen}:{config.nats.port}"
+    nats = config.nats.url or f"nats://{config.nats.listen}:{config.nats.port}"
     found = await stack.enter_async_context(containers.placed(target, folder, nats, balancer))
     service = msgspec.structs.replace(config.services[scene.SERVICE], name=found.service)
     return msgspec.structs.replace(
