@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import typer
+
 from concierge_cli import show
 from concierge_proto import bus, messages, subjects
 

@@ -1,0 +1,36 @@
+"""What an operator may say to `concierge scale`."""
+
+import pytest
+from concierge_cli import scale
+from concierge_proto import errors, settings
+
+CONFIG = settings.parse(
+    {"targets": {"shop": {"kind": "compose"}}, "services": {"web": {"target": "shop", "max": 5}}}, "test"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "verb", "amount"),
+    [("+1", "scale_out", 1), ("-2", "scale_in", 2), ("3", "scale_to", 3), ("0", "scale_to", 0)],
+)
+def test_counts(said: str, verb: str, amount: int) -> None:
+    command = scale.order(CONFIG, "web", said, "a sale")
+    assert (command.verb, command.amount, command.target) == (verb, amount, "shop")
+    assert command.manual
+    assert command.reason == "a sale"
+    assert command.expires_at > command.issued_at
+
+
+@pytest.mark.parametrize("said", ["", "+", "one", "1.5", "+-1", "1 2"])
+def test_odd_counts_are_named(said: str) -> None:
+    with pytest.raises(errors.Malformed, match="write 3"):
+        scale.order(CONFIG, "web", said, "")
+
+
+def test_an_unknown_service_is_named_with_the_known() -> None:
+    with pytest.raises(errors.Malformed, match="no service 'wep'.*web"):
+        scale.order(CONFIG, "wep", "1", "")
+
+
+def test_two_commands_are_never_the_same() -> None:
+    assert scale.order(CONFIG, "web", "1", "").id != scale.order(CONFIG, "web", "1", "").id
