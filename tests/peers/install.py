@@ -121,8 +121,7 @@ async def fetch(at: house.House, bundle: Bundle) -> None:
         if await complete(at, bundle):
             return
         began = time.monotonic()
-        await refresh(at, apt)
-        files = await apt.download(bundle.packages, at.cache / "debs" / bundle.name)
+        files = await obtain(at, apt, bundle)
         await unpack(files, target)
         (target / ".complete").write_text("\n".join(bundle.packages))
         shutil.rmtree(at.cache / "debs" / bundle.name)
@@ -131,6 +130,18 @@ async def fetch(at: house.House, bundle: Bundle) -> None:
         process.say(f"{bundle.name} packages unpacked in {time.monotonic() - began:.1f} s")
     finally:
         held.close()
+
+
+async def obtain(at: house.House, apt: debian.Apt, bundle: Bundle) -> list[Path]:
+    """Download with the lists at hand, and once more with new ones: old packages vanish from the archive."""
+    target = at.cache / "debs" / bundle.name
+    await refresh(at, apt)
+    try:
+        return await apt.download(bundle.packages, target)
+    except process.Unavailable:
+        apt.stamp.unlink(missing_ok=True)
+        await refresh(at, apt)
+        return await apt.download(bundle.packages, target)
 
 
 async def refresh(at: house.House, apt: debian.Apt) -> None:

@@ -1,6 +1,7 @@
 """Start peers together, run a command with their addresses, stop everything, whatever happens."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -74,10 +75,9 @@ async def enlist(at: house.House, room: Path, name: str, crew: Crew) -> None:
 
 
 async def execute(at: house.House, command: Sequence[str], crew: Crew, stopper: "Stopper") -> int:
-    reasons = "\n".join(f"{name}: {why}" for name, why in crew.missing.items())
     child = await asyncio.create_subprocess_exec(
         *command,
-        env=at.environment | crew.variables | {"PEER_MISSING": reasons},
+        env=at.environment | crew.variables | {"PEER_MISSING": json.dumps(crew.missing)},
         preexec_fn=process.die_with_parent(signal.SIGTERM),
     )
     stopper.child = child

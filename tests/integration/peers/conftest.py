@@ -5,20 +5,24 @@ from collections.abc import Callable
 
 import pytest
 
-Peer = Callable[[str], str]
+from tests import peer as peers
+
+OWNERS = {
+    "PEER_DOCKER_IMAGE": "image",
+    "PEER_DOCKER_TINY": "image",
+    "PEER_SWARM": "swarm",
+    "PEER_DOCKER": "docker",
+    "PEER_ZABBIX": "zabbix",
+}
 
 
 @pytest.fixture
-def peer() -> Peer:
+def peer() -> Callable[[str], str]:
+    """The value of a variable of a peer."""
+
     def variable(name: str) -> str:
-        if name in os.environ:
-            return os.environ[name]
-        reason = (
-            os.environ.get("PEER_MISSING")
-            or "run under: python3 -m tests.peers run docker zabbix prometheus -- …"
-        )
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{name} is not set ({reason})")
-        pytest.skip(f"{name} is not set ({reason})")
+        owner = next((owner for prefix, owner in OWNERS.items() if name.startswith(prefix)), "prometheus")
+        peers.need(owner)
+        return os.environ[name]
 
     return variable
