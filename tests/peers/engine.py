@@ -106,9 +106,7 @@ def tools(root: install.Root, room: Path) -> dict[str, str]:
         (links / name).symlink_to(root.program(f"{name}-nft"))
     plugins = list(root.path.glob("usr/lib/*/xtables"))
     extra = {"XTABLES_LIBDIR": str(plugins[0])} if plugins else {}
-    return (
-        root.environment | {"PATH": f"{links}:{root.environment['PATH']}", "DOCKER_TMPDIR": str(room)} | extra
-    )
+    return root.environment | {"PATH": f"{links}:{root.environment['PATH']}", "TMPDIR": str(room)} | extra
 
 
 def client(at: house.House, root: install.Root) -> dict[str, str]:
@@ -171,11 +169,12 @@ async def alive(engine: Engine) -> bool:
 
 
 async def empty(engine: Engine) -> None:
-    """Remove every container and volume: the engine is ours alone."""
+    """Remove every container, volume and nameless image: the engine is ours alone."""
     if ids := (await engine.docker("ps", "--all", "--quiet")).split():
         await engine.docker("rm", "--force", "--volumes", *ids)
     if names := (await engine.docker("volume", "ls", "--quiet")).split():
         await engine.docker("volume", "rm", "--force", *names)
+    await engine.docker("image", "prune", "--force")
 
 
 async def quietly_empty(engine: Engine) -> None:
