@@ -1,0 +1,46 @@
+"""The composition root: options → sources → run, and the application's exit code."""
+
+import asyncio
+import os
+import sys
+
+from concierge_courier import children, once, options, run, sources, troubles
+from concierge_proto import errors
+
+
+def main() -> None:
+    troubles.to_stderr()
+    with asyncio.Runner() as runner:
+        code = _main(runner)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # a look-up of a name that hangs in a thread would hold the end up
+
+
+def _main(runner: asyncio.Runner) -> int:
+    try:
+        chosen = options.parse(sys.argv[1:], os.environ)
+        return runner.run(_start(chosen))
+    except children.NotStarted as error:
+        print(f"concierge-courier: {error}", file=sys.stderr)
+        return error.code
+    except errors.Permanent as error:
+        print(f"concierge-courier: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _start(chosen: options.Options) -> int:
+    made = sources.make(chosen.sources)
+    if chosen.dry_run:
+        return await once.dry_run(chosen, made)
+    if chosen.action == "discover":
+        return await once.show_names(chosen, made)
+    if chosen.action == "deliver":
+        return await once.deliver(chosen, made)
+    return await run.run(chosen, made)
+
+
+if __name__ == "__main__":
+    main()

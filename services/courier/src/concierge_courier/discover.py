@@ -1,0 +1,61 @@
+"""When to say what can be measured: at the start, when the set of names changed, and from time to time."""
+
+import time
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from concierge_proto import messages
+
+Names = dict[str, tuple[str, ...]]
+"""Kind of metric to names, sorted, without doubles."""
+
+_LEAST = 60.0
+"""Seconds between two discoveries: each makes the monitoring system compare every item."""
+_REPEAT = 600.0
+"""Seconds after which it is said again, for a forwarder that was not there."""
+_STATIC = "item"
+
+
+class Discoverer:
+    """Remembers the names of each source, so that one that fails does not take its metrics away."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: dict[str, tuple[int, Names]] = {}
+        self._said: Names = {}
+        self._said_at = 0.0
+
+    def see(self, source: str, blocks: Iterable[messages.Block]) -> None:
+        """Take in what a source has now; sorted again only when the cheap hash has changed."""
+        mark = hash(tuple((block.kind, block.names) for block in blocks))
+        if self._known.get(source, (None,))[0] != mark:
+            self._known[source] = (mark, names(blocks))
+
+    def due(self) -> Names | None:
+        """Return the full list when it is time to say it; None otherwise."""
+        found = merge(known for _, known in self._known.values())
+        since = self._clock() - self._said_at
+        if not found or (self._said and since < (_LEAST if found != self._said else _REPEAT)):
+            return None
+        self._said, self._said_at = found, self._clock()
+        return found
+
+
+def names(blocks: Iterable[messages.Block]) -> Names:
+    """Return the names of each kind that is discovered."""
+    return merge({block.kind: block.names} for block in blocks if block.kind != _STATIC)
+
+
+def merge(several: Iterable[Names]) -> Names:
+    """Return one list per kind."""
+    found: dict[str, set[str]] = {}
+    for one in several:
+        for kind, more in one.items():
+            found.setdefault(kind, set()).update(more)
+    return {kind: tuple(sorted(found[kind])) for kind in sorted(found)}
+
+
+def low_level(found: Iterable[str]) -> str:
+    """Return the JSON that a Zabbix agent hands to a discovery rule."""
+    return msgspec.json.encode([{"{#NAME}": name} for name in found]).decode()

@@ -1,0 +1,66 @@
+"""What `--help` teaches."""
+
+COURIER = """\
+Reads all metrics of an application in one shot and publishes them to NATS; starts the application, too.
+
+examples:
+  concierge-courier run --service web --source dropwizard=http://127.0.0.1:8081/metrics -- java -jar app.jar
+  concierge-courier run --service web --source dropwizard=/run/metrics.json --dry-run
+  concierge-courier run --help
+"""
+
+RUN = """\
+Starts COMMAND as its child, passes signals on to it and ends with its exit code. Meanwhile it reads every
+source at once, publishes one snapshot per interval, says that the instance lives, and at the end why not.
+Without COMMAND it does the same beside an application that somebody else starts.
+
+usage: concierge-courier run [options] -- COMMAND [ARGUMENTS]
+
+examples:
+  in a container, as its first process:
+    concierge-courier run --service web --source dropwizard=http://127.0.0.1:8081/metrics \\
+        --nats nats://nats:4222 -- java -jar app.jar
+  the same from the environment alone; a flag would win:
+    CONCIERGE_SERVICE=web CONCIERGE_SOURCES=dropwizard=http://127.0.0.1:8081/metrics \\
+    CONCIERGE_NATS__URL=nats://nats:4222 concierge-courier run -- java -jar app.jar
+  beside it, from a file that it writes, every second:
+    concierge-courier run --service web --source dropwizard=file:/run/metrics.json --interval 1s
+  two sources of one kind have names:
+    --source dropwizard:shop=http://127.0.0.1:8081/metrics --source dropwizard:jobs=http://127.0.0.1:8082/metrics
+  what would be sent?
+    concierge-courier run --source dropwizard=http://127.0.0.1:8081/metrics --dry-run
+
+environment: CONCIERGE_SERVICE, CONCIERGE_SOURCES (several with blanks), CONCIERGE_INTERVAL, …: the flag in
+capitals; of NATS: CONCIERGE_NATS__URL, CONCIERGE_NATS__TOKEN_FILE, …
+durations are written 500ms, 10s, 5m; sizes 512k, 4m.
+
+exit codes: the application's own; 128 + n when signal n ended it; 127 it was not found, 126 it can't be
+executed; 2 the options are wrong.
+"""
+
+DISCOVER = """\
+Prints the names of one kind of metric, read from the source now, as a Zabbix agent hands them on.
+
+example:
+  concierge-courier discover timer --source dropwizard=http://127.0.0.1:8081/metrics
+  [{"{#NAME}":"com.example.Shop.checkout"}]
+
+exit codes: 0; 1 a source could not be read, and nothing is printed: an empty list would delete items.
+"""
+
+DELIVER = """\
+Takes one shot, publishes it and waits until the monitoring system has answered. Prints milliseconds from the
+start of the read to that answer, -1 when it timed out, 0 when it failed.
+
+example:
+  concierge-courier deliver --service web --source dropwizard=http://127.0.0.1:8081/metrics
+  14
+
+exit codes: 0 delivered, 2 timed out, 1 failed.
+"""
+
+ACTIONS = {
+    "run": ("courier for as long as the application runs", RUN),
+    "discover": ("print what can be measured", DISCOVER),
+    "deliver": ("take one shot and wait for its receipt", DELIVER),
+}

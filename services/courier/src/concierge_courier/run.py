@@ -1,0 +1,153 @@
+"""The courier's whole life: the application, its metrics, and what others hear of both."""
+
+import asyncio
+import contextlib
+import logging
+import math
+import socket
+import time
+from collections.abc import Sequence
+
+from concierge_courier import (
+    VERSION,
+    collect,
+    discover,
+    heartbeat,
+    online,
+    options,
+    receipts,
+    spool,
+    supervise,
+    troubles,
+)
+from concierge_courier.sources import port
+from concierge_proto import messages, subjects
+
+log = logging.getLogger(__name__)
+
+_FAREWELL = 3.0
+"""Seconds that the last words may take: nobody's end is held up for longer."""
+_PATIENCE = 5.0
+"""Seconds that a receipt may take, when the interval is shorter."""
+
+
+class Courier:
+    """Turns collections into what waits for NATS."""
+
+    def __init__(self, chosen: options.Options, sources: Sequence[port.Source]) -> None:
+        self.life = heartbeat.Life(chosen.service, chosen.instance, chosen.heartbeat)
+        self.spool = spool.Spool(chosen.buffer, chosen.buffer_age)
+        self.receipts = receipts.Receipts(max(chosen.interval, _PATIENCE))
+        self._interval = float(chosen.interval)
+        self._limits = chosen.limits
+        self._sources = sources
+        self._discoverer = discover.Discoverer()
+        self._troubles = {source.name: troubles.Trouble(log, f"source {source.name}") for source in sources}
+        self._skipped = 0
+        self._seq = 0
+
+    async def forever(self) -> None:
+        """Collect on the beat; one that would come late is skipped and counted."""
+        due = time.monotonic()
+        while True:
+            await self.turn()
+            due += self._interval
+            late = max(0, math.ceil((time.monotonic() - due) / self._interval))
+            self._skipped += late
+            due += late * self._interval
+            await asyncio.sleep(due - time.monotonic())
+
+    async def turn(self) -> None:
+        """Collect once: discovery first, when it is due, so that nothing arrives before it is known."""
+        shot = await collect.shoot(self._sources, self._limits)
+        for read in shot.reads:
+            self._note(read)
+        self._discover(shot.time_ns)
+        snapshot = self.snapshot(shot)
+        self.receipts.sent(snapshot.id, shot.started)
+        subject = subjects.snapshot(snapshot.service, snapshot.instance)
+        self.spool.add(self.life.pack(subject, snapshot, id=snapshot.id))
+
+    def snapshot(self, shot: collect.Shot) -> messages.Snapshot:
+        """Return what is sent, with the courier's own facts beside the application's."""
+        self._seq += 1
+        facts = collect.item(
+            {
+                "courier.elapsed": self.receipts.take(),
+                "courier.collect": shot.elapsed if self._sources else None,
+                "courier.skipped": self._skipped,
+                "courier.dropped": self.spool.dropped,
+                "courier.unusable": shot.unusable,
+            }
+        )
+        return messages.Snapshot(
+            service=self.life.service,
+            instance=self.life.instance,
+            time_ns=shot.time_ns,
+            seq=self._seq,
+            boot=self.life.boot,
+            interval_s=self._interval,
+            blocks=(*shot.blocks, facts),
+            sources=shot.reports,
+        )
+
+    def _note(self, read: collect.Read) -> None:
+        trouble = self._troubles[read.report.name]
+        if read.reading:
+            trouble.fine()
+            self._discoverer.see(read.report.name, read.reading.blocks)
+        else:
+            trouble.failed(read.report.error)
+
+    def _discover(self, time_ns: int) -> None:
+        kinds = self._discoverer.due()
+        if kinds is None:
+            return
+        found = messages.Discovery(
+            service=self.life.service,
+            instance=self.life.instance,
+            time_ns=time_ns,
+            boot=self.life.boot,
+            kinds=kinds,
+            facts={"courier": VERSION, "host": socket.gethostname()},
+        )
+        subject = subjects.discovery(found.service, found.instance)
+        self.spool.keep(self.life.pack(subject, found), "discovery")
+
+    def start(self) -> None:
+        self.spool.keep(self.life.change("started"), "started")
+
+    def end(self, end: supervise.End) -> None:
+        """Say why, before any snapshot that waits."""
+        self.life.end(end.reason, end.exit_code)
+        self.spool.closing.set()
+        self.spool.keep(self.life.heartbeat(), "heartbeat")
+        self.spool.keep(self.life.change("stopped"), "stopped")
+
+
+async def run(chosen: options.Options, sources: Sequence[port.Source]) -> int:
+    """Live as long as the application does, and return its exit code. Raises NotStarted."""
+    courier = Courier(chosen, sources)
+    with supervise.application(chosen.command, chosen.grace) as application:
+        courier.start()
+        speaking = asyncio.create_task(online.run(chosen.nats, courier.life, courier.spool, courier.receipts))
+        collecting = asyncio.create_task(_enduring(courier))
+        end = await application.ended()
+        collecting.cancel()
+        courier.end(end)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL):
+                await courier.spool.emptied()
+        speaking.cancel()
+        await asyncio.gather(speaking, collecting, return_exceptions=True)
+        return end.code
+
+
+async def _enduring(courier: Courier) -> None:
+    """Collect whatever happens: a mistake of the courier is told, and the application goes on."""
+    while True:
+        try:
+            await courier.forever()
+        except Exception:
+            log.exception("unexpected; collecting again")
+            await asyncio.sleep(_PATIENCE)

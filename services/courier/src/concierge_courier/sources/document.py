@@ -1,0 +1,25 @@
+"""A source that is a document at a location: fetched and decoded in one go, in one thread."""
+
+from collections.abc import Callable
+
+from concierge_courier.sources import aside, fetch, port
+
+Decode = Callable[[bytes, str], port.Reading]
+"""Of a document and the source's name. Raises Temporary when it is none of its kind."""
+
+
+class Document:
+    """What every source shares that reads one document."""
+
+    def __init__(self, name: str, location: str, decode: Decode) -> None:
+        self.name = name
+        self._open = fetch.opener(location)
+        self._decode = decode
+        self._aside = aside.Aside(f"source {name}")
+
+    async def read(self, limits: port.Limits, started: port.Started) -> port.Reading:
+        opened = self._open()
+        return await self._aside.run(
+            lambda: self._decode(opened.read(limits, started), self.name),
+            opened.abort,
+        )

@@ -1,0 +1,35 @@
+"""What the courier needs of a source: everything it has, in one shot."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from concierge_proto import messages
+
+Started = Callable[[], None]
+"""Called when the response starts, from any thread: the first call of a collection is its timestamp."""
+
+
+class Limits(NamedTuple):
+    """What one reading may cost."""
+
+    patience: float
+    """Seconds over the whole of it."""
+    size: int
+    """Bytes of a document."""
+
+
+class Reading(NamedTuple):
+    """All metrics of a source."""
+
+    blocks: tuple[messages.Block, ...]
+    """One per kind of metric."""
+    unusable: int = 0
+    """Values that no metric can carry: NaN, infinities, lists, objects."""
+
+
+class Source(Protocol):
+    """Raises TimeoutError when its time is over, Temporary with the reason when it can't be read."""
+
+    name: str
+
+    async def read(self, limits: Limits, started: Started) -> Reading: ...
