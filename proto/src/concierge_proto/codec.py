@@ -19,10 +19,13 @@ INFLATED_MAX = 256 * 1024 * 1024
 
 
 def encode(message: msgspec.Struct) -> tuple[bytes, str]:
-    """Return the body and the name of its encoding."""
-    if not isinstance(message, Snapshot):
-        return msgspec.json.encode(message), "json"
-    body = msgspec.msgpack.encode(message)
+    """Return the body and the name of its encoding; raise Malformed for what no encoding can hold."""
+    try:
+        if not isinstance(message, Snapshot):
+            return msgspec.json.encode(message), "json"
+        body = msgspec.msgpack.encode(message)
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise errors.Malformed(f"{type(message).__name__}: {error}") from error
     if len(body) < ZLIB_FROM:
         return body, "msgpack"
     return zlib.compress(body, 1), "msgpack+zlib"
@@ -53,4 +56,6 @@ def _inflate(body: bytes) -> bytes:
     data = unpacker.decompress(body, INFLATED_MAX)
     if unpacker.unconsumed_tail:
         raise errors.TooLarge(f"a body unpacks to more than {INFLATED_MAX:,} bytes")
+    if not unpacker.eof:
+        raise errors.Malformed("a compressed body is torn")
     return data

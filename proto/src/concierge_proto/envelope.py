@@ -2,14 +2,14 @@
 
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import quote, unquote
 
 import msgspec
 
 from concierge_proto import errors
 
-_PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '%"') + " "
+_PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '%"')
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,17 +62,17 @@ CONTENT_TYPES = {
 
 def read(headers: Mapping[str, str] | None) -> Envelope:
     """Return the envelope of received headers; raise Malformed where an attribute is missing or odd."""
-    found = {key.lower(): unquote(value) for key, value in (headers or {}).items()}
+    found = {key.lower(): unquote(value) for key, value in (headers or {}).items() if value}
     try:
         return Envelope(
             id=found["ce-id"],
             type=found["ce-type"],
             source=found["ce-source"],
             subject=found.get("ce-subject", ""),
-            time=datetime.fromisoformat(found["ce-time"]),
+            time=_time(found["ce-time"]),
             correlation_id=found.get("ce-correlationid", ""),
             causation_id=found.get("ce-causationid", ""),
-            expires_at=datetime.fromisoformat(found["ce-expirytime"]) if "ce-expirytime" in found else None,
+            expires_at=_time(found["ce-expirytime"]) if "ce-expirytime" in found else None,
             traceparent=found.get("traceparent", ""),
             encoding=_encoding(found),
         )
@@ -88,8 +88,15 @@ def trace() -> str:
 
 
 def stamp(time: datetime) -> str:
-    """Write a time as RFC 3339 in UTC, with milliseconds or finer."""
-    return time.isoformat().replace("+00:00", "Z")
+    """Write a time as RFC 3339 in UTC, with microseconds."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _time(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text!r} is a time without an offset")
+    return found
 
 
 def _encoding(found: Mapping[str, str]) -> str:

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Callable
 
 from concierge_proto import errors
 
+_PORT = re.compile(r"[0-9]{1,5}")
 _LIMIT = 8 * 1024
 """Bytes of a request's head."""
 _PATIENCE = 5.0
@@ -20,7 +22,7 @@ Render = Callable[[], bytes]
 def address(listen: str) -> tuple[str, int]:
     """Take `host:port` apart; raise Malformed."""
     host, _, port = listen.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not _PORT.fullmatch(port) or int(port) > 65535:  # noqa: PLR2004 - 16 bits
         raise errors.Malformed(f"listen = {listen!r}: write host:port, e.g. 127.0.0.1:8080")
     return host.strip("[]"), int(port)
 

@@ -22,6 +22,7 @@ class Metric(NamedTuple):
 def parse(text: str) -> Metric:
     """Return the metric that `text` names; raise Malformed. The name may hold commas, the field may not."""
     match = _FORM.fullmatch(text.strip())
-    if not match:
+    found = Metric(match[1], match[2].strip(), match[3].strip()) if match else None
+    if found is None or not all(found):
         raise errors.Malformed(f"metric {text!r}: write KIND[NAME,FIELD], e.g. gauge[load,value]")
-    return Metric(match[1], match[2].strip(), match[3].strip())
+    return found

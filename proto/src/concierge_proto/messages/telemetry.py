@@ -24,6 +24,11 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     """The name of the source that was read."""
 
+    def __post_init__(self) -> None:
+        wanted = len(self.names) * len(self.fields)
+        if len(self.values) != wanted:
+            raise ValueError(f"a block of {wanted} cells holds {len(self.values)} values")
+
     def cells(self) -> Iterator[tuple[str, str, Value]]:
         """Yield (name, field, value) for every value that is present."""
         width = len(self.fields)

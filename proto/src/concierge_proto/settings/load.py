@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from concierge_proto import errors, subjects
-from concierge_proto.settings.model import Service, Settings
+from concierge_proto.settings.model import Service, Settings, Source, Target
 from concierge_proto.settings.units import Duration, Size
 
 PREFIX = "CONCIERGE_"
@@ -19,6 +19,8 @@ _SECRETS = {
     "password": "password_file",
     "api_token": "api_token_file",
 }
+_NAMED: dict[str, type[msgspec.Struct]] = {"services": Service, "targets": Target, "gateway.sources": Source}
+"""Tables of tables, in which msgspec's path says `[...]` for the name."""
 
 
 def load(path: str | os.PathLike[str] | None, environ: Mapping[str, str] | None = None) -> Settings:
@@ -40,7 +42,7 @@ def parse(tree: Mapping[str, Any], where: str) -> Settings:
         found = msgspec.convert(tree, Settings, dec_hook=_unit)
         _check(found)
     except (msgspec.ValidationError, errors.Malformed) as error:
-        raise errors.Permanent(f"{where}: {_plain(str(error))}") from error
+        raise errors.Permanent(f"{where}: {_named(_plain(str(error)), tree)}") from error
     return found
 
 
@@ -56,7 +58,7 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 def read_secret(path: str, what: str) -> list[str]:
     """Return the secrets of a file, one a line; raise Permanent when there is none or it can't be read."""
     try:
-        lines = Path(path).read_text("utf-8").split()
+        lines = [line.strip() for line in Path(path).read_text("utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise errors.Permanent(f"{what}: cannot read {path}: {reason}") from error
@@ -81,6 +83,8 @@ def _lay(tree: dict[str, Any], name: str, text: str) -> None:
     *parents, leaf = name.split(".")
     for part in parents:
         tree = tree.setdefault(part, {})
+        if not isinstance(tree, dict):
+            raise errors.Permanent(f"environment: {name}: `{part}` is a value, not a table")
     try:
         tree[leaf] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -130,3 +134,22 @@ def _check_service(path: str, service: Service, found: Settings) -> None:
 
 def _plain(text: str) -> str:
     return text.replace(" - at `$.", " - at `").replace("Object contains unknown field", "unknown key")
+
+
+def _named(text: str, tree: Mapping[str, Any]) -> str:
+    for path, kind in _NAMED.items():
+        if f"`{path}[...]" in text:
+            return text.replace(f"`{path}[...]", f"`{path}.{_culprit(tree, path, kind)}")
+    return text
+
+
+def _culprit(tree: Mapping[str, Any], path: str, kind: type[msgspec.Struct]) -> str:
+    """Return the name of the first entry that does not convert."""
+    for part in path.split("."):
+        tree = tree[part]
+    for name, entry in tree.items():
+        try:
+            msgspec.convert(entry, kind, dec_hook=_unit)
+        except msgspec.ValidationError:
+            return name
+    return "[...]"
