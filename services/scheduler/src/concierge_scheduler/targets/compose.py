@@ -50,9 +50,8 @@ class Compose:
 
     def __init__(self, name: str, target: settings.Target, services: Mapping[str, settings.Service]) -> None:
         self.name = name
-        self._client = docker.Client(name, target)
+        self._client = docker.Client(name, target, services)
         self._project = target.project
-        self._names = docker.names(name, services)
 
     async def identity(self) -> str:
         engine = await self._client.run("info", "--format", "{{.ID}}")
@@ -66,12 +65,12 @@ class Compose:
         rows = await self._client.rows(Row, *listing)
         return {
             ours: observed(ours, (row for row in rows if row.service == theirs))
-            for ours, theirs in self._names.items()
+            for ours, theirs in self._client.names.items()
         }
 
     async def scale(self, service: str, count: int, intent: str) -> None:  # noqa: ARG002 - no place for it
         """Name the service and only it: a plain `up` sets all the others back to the file's numbers."""
-        theirs = self._names[service]
+        theirs = self._client.called(service)
         await self._client.compose(
             *("up", "--detach", "--scale", f"{theirs}={count}", "--no-recreate", "--no-deps"),
             *("--no-build", "--quiet-pull", "--pull", "never", theirs),
@@ -79,7 +78,7 @@ class Compose:
 
     async def why_not(self, service: str) -> str:
         """Return why the service can't have several instances, with the remedy; empty: it can."""
-        theirs = self._names[service]
+        theirs = self._client.called(service)
         part = (await self._file()).services.get(theirs)
         if part is None:
             return f"{theirs} is no service of the compose file (or of a profile that the target leaves out)"

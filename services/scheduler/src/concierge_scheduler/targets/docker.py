@@ -39,12 +39,22 @@ Row = TypeVar("Row")
 class Client:
     """The docker client, pointed at one target. A hanging engine costs this target's children alone."""
 
-    def __init__(self, name: str, target: settings.Target) -> None:
+    def __init__(self, name: str, target: settings.Target, services: Mapping[str, settings.Service]) -> None:
         self.who = f"target {name}"
+        self.names = {ours: each.name or ours for ours, each in services.items() if each.target == name}
+        """What Docker calls each service of this target, by our name."""
         self._deadline = float(target.timeout)
         self._docker = _client(target)
         self._turns = asyncio.Semaphore(CHILDREN)
         self._running: set[asyncio.Future[failures.Answer]] = set()
+
+    def called(self, service: str) -> str:
+        """Return what Docker calls it; raise Permanent if the target has no such service."""
+        if service not in self.names:
+            raise errors.Permanent(
+                f"{self.who}: no such service: {service}: no [services.{service}] names this target"
+            )
+        return self.names[service]
 
     async def run(self, *words: str) -> str:
         """Return what a listing printed; raise Temporary or Permanent with what it said instead."""
@@ -96,11 +106,6 @@ class Client:
     def _ended(self, future: asyncio.Future[failures.Answer]) -> None:
         self._running.discard(future)
         self._turns.release()
-
-
-def names(target: str, services: Mapping[str, settings.Service]) -> dict[str, str]:
-    """Return what Docker calls each service of the target, by our name."""
-    return {ours: each.name or ours for ours, each in services.items() if each.target == target}
 
 
 def _client(target: settings.Target) -> client_config.ClientConfig:

@@ -92,8 +92,7 @@ class Swarm:
 
     def __init__(self, name: str, target: settings.Target, services: Mapping[str, settings.Service]) -> None:
         self.name = name
-        self._client = docker.Client(name, target)
-        self._names = docker.names(name, services)
+        self._client = docker.Client(name, target, services)
         self._ids: dict[str, str] = {}
 
     async def identity(self) -> str:
@@ -106,7 +105,7 @@ class Swarm:
 
     async def read(self) -> dict[str, port.Observed]:
         """Two listings side by side. A name is compared in full: Docker also takes the beginning of an id."""
-        wanted = tuple(self._names.values())
+        wanted = tuple(self._client.names.values())
         if not wanted:
             return {}
         services, tasks = await asyncio.gather(
@@ -117,13 +116,13 @@ class Swarm:
         self._ids = {name: service.id for name, service in there.items()}
         return {
             ours: observed(ours, there[theirs], (task for task in tasks if task.service == theirs))
-            for ours, theirs in self._names.items()
+            for ours, theirs in self._client.names.items()
             if theirs in there
         }
 
     async def scale(self, service: str, count: int, intent: str) -> None:
         """Detached: the client's own waiting can hang for good."""
-        target = await self._id(self._names[service])
+        target = await self._id(self._client.called(service))
         label = ("--label-add", f"{LABEL}={intent}")
         words = ("service", "update", "--replicas", str(count), *label, "--detach", "--quiet", target)
         for attempt in range(1, TRIES + 1):

@@ -1,0 +1,141 @@
+"""One contract for everything that can run instances: what is read is what runs, and a number is a number."""
+
+import asyncio
+import contextlib
+import importlib
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from concierge_proto import errors, settings
+from concierge_scheduler.targets import port
+from tests import containers, peer
+
+SLEEPING = settings.Process(command=(sys.executable, "-c", "import time; time.sleep(1000)"))
+KINDS = ["memory", "process", "compose", "swarm"]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def place(
+    kind: str, tmp_path: Path
+) -> AsyncIterator[tuple[settings.Target, dict[str, settings.Service]]]:
+    """Configuration of a target with `web` and `web-admin`, one instance of each where it must exist before us."""
+    async with contextlib.AsyncExitStack() as stack:
+        names = {"web": "web", "web-admin": "web-admin"}
+        if kind == "swarm":
+            peer.need("swarm")
+            names = {ours: f"ct{secrets.token_hex(3)}-{ours}" for ours in names}
+            target = await stack.enter_async_context(containers.swarm(names.values()))
+        elif kind == "compose":
+            peer.need("docker")
+            target = await stack.enter_async_context(
+                containers.compose(tmp_path, dict.fromkeys(names, ""), names)
+            )
+        else:
+            target = settings.Target(kind="process", directory=str(tmp_path / "place"))
+        process = SLEEPING if kind == "process" else None
+        services = {
+            ours: settings.Service(target="here", name=theirs, max=9, heard=False, process=process)
+            for ours, theirs in names.items()
+        }
+        yield target, services
+
+
+@pytest.fixture
+async def target(
+    kind: str, place: tuple[settings.Target, dict[str, settings.Service]], nats_url: str
+) -> AsyncIterator[port.Target]:
+    config, services = place
+    module = importlib.import_module(f"concierge_scheduler.targets.{kind}")
+    async with module.open("here", config, services, nats_url) as opened:
+        for service in services:
+            await opened.scale(service, 1, "begin")
+            await containers.until(opened, service, 1)
+        yield opened
+
+
+async def test_reading_shows_each_service_by_our_name(target: port.Target) -> None:
+    seen = await target.read()
+    assert set(seen) == {"web", "web-admin"}
+    assert [one.service for one in seen.values()] == list(seen)
+    ids = {instance.id for one in seen.values() for instance in one.instances}
+    assert len(ids) == 2
+
+
+async def test_out_and_in(target: port.Target) -> None:
+    await target.scale("web", 3, "out")
+    out = await containers.until(target, "web", 3)
+    assert len({one.id for one in out.instances}) == len({one.name for one in out.instances}) == 3
+    await target.scale("web", 1, "in")
+    back = await containers.until(target, "web", 1)
+    assert {one.id for one in back.instances} < {one.id for one in out.instances}
+
+
+async def test_a_neighbour_whose_name_begins_alike_is_left_alone(target: port.Target) -> None:
+    before = (await target.read())["web-admin"]
+    await target.scale("web", 2, "out")
+    await containers.until(target, "web", 2)
+    after = (await target.read())["web-admin"]
+    assert [one.id for one in after.instances] == [one.id for one in before.instances]
+
+
+async def test_the_same_number_twice_changes_nothing(target: port.Target) -> None:
+    await target.scale("web", 2, "first")
+    before = await containers.until(target, "web", 2)
+    await target.scale("web", 2, "first")
+    after = await containers.until(target, "web", 2)
+    assert {one.id for one in after.instances} == {one.id for one in before.instances}
+
+
+async def test_the_same_number_at_the_same_time_is_that_number(target: port.Target) -> None:
+    answers = await asyncio.gather(
+        *(target.scale("web", 3, "same") for _ in range(2)), return_exceptions=True
+    )
+    assert all(answer is None or isinstance(answer, errors.Temporary) for answer in answers)
+    await containers.until(target, "web", 3)
+
+
+async def test_different_numbers_at_the_same_time_end_at_one_of_them(target: port.Target) -> None:
+    answers = await asyncio.gather(
+        target.scale("web", 4, "one"), target.scale("web", 2, "other"), return_exceptions=True
+    )
+    assert all(answer is None or isinstance(answer, errors.Temporary) for answer in answers)
+    await containers.until(target, "web", 2, 4)
+    await target.scale("web", 2, "last")
+    await containers.until(target, "web", 2)
+
+
+async def test_to_nothing_and_back(target: port.Target) -> None:
+    await target.scale("web", 0, "nothing")
+    empty = await containers.until(target, "web", 0)
+    assert empty.instances == ()
+    await target.scale("web", 1, "back")
+    await containers.until(target, "web", 1)
+
+
+async def test_a_service_that_is_not_there_is_refused_by_name(target: port.Target) -> None:
+    with pytest.raises(errors.Permanent, match="stranger"):
+        await target.scale("stranger", 2, "none")
+    assert set(await target.read()) == {"web", "web-admin"}
+
+
+async def test_one_place_is_one_place_under_two_names(
+    kind: str, place: tuple[settings.Target, dict[str, settings.Service]], nats_url: str
+) -> None:
+    if kind == "memory":
+        pytest.skip("each memory target is a place of its own")
+    config, _ = place
+    module = importlib.import_module(f"concierge_scheduler.targets.{kind}")
+    async with (
+        module.open("here", config, {}, nats_url) as one,
+        module.open("there", config, {}, nats_url) as other,
+    ):
+        assert await one.identity() == await other.identity() != ""
