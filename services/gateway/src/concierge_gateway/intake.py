@@ -1,0 +1,84 @@
+"""The bytes of a request: counted while they come, against a size and a deadline."""
+
+import asyncio
+from collections.abc import Iterable
+
+from starlette.requests import ClientDisconnect, Request
+
+from concierge_gateway import answers
+
+PATIENCE = 10.0
+"""Seconds for a whole body."""
+_ONCE = (
+    b"authorization",
+    b"content-encoding",
+    b"content-length",
+    b"content-type",
+    b"webhook-id",
+    b"webhook-signature",
+    b"webhook-timestamp",
+)
+_LAST_WORD = {"Connection": "close"}
+"""The rest of a body that nobody reads must not be taken for the next request."""
+
+
+async def read(request: Request, limit: int, patience: float = PATIENCE) -> bytes:
+    """Return a JSON body of at most `limit` bytes; raise Refusal 400, 408, 413 or 415."""
+    _check_once(request.scope["headers"])
+    _check_length(request.headers.get("content-length", ""), limit)
+    _check_type(request)
+    try:
+        async with asyncio.timeout(patience):
+            return await _collect(request, limit)
+    except TimeoutError:
+        raise answers.Refusal(408, f"the body took longer than {patience:g} s", _LAST_WORD) from None
+    except ClientDisconnect:
+        raise answers.Refusal(400, "the connection closed before the body was complete") from None
+
+
+async def _collect(request: Request, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _check_once(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    seen: set[bytes] = set()
+    for name, _ in headers:
+        if name in seen and name in _ONCE:
+            raise answers.Refusal(400, f"header {name.decode()} stands twice", _LAST_WORD)
+        seen.add(name)
+
+
+def _check_length(text: str, limit: int) -> None:
+    if text.isascii() and text.isdigit() and (len(text) > 18 or int(text) > limit):  # noqa: PLR2004 - digits
+        raise _too_large(limit)
+
+
+def _check_type(request: Request) -> None:
+    given = request.headers.get("content-type", "")
+    kind, *parameters = (part.strip().lower() for part in given.split(";"))
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise _unread(f"header content-type is {_short(given)}: send application/json")
+    charset = [value for value in parameters if value.startswith("charset=")]
+    if charset and charset[0].removeprefix("charset=").strip('"') not in {"utf-8", "utf8"}:
+        raise _unread(f"header content-type says {_short(charset[0])}: send UTF-8")
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise _unread("header content-encoding: send the body as it is, without compression")
+
+
+def _too_large(limit: int) -> answers.Refusal:
+    return answers.Refusal(413, f"the body is larger than gateway.max_body = {limit:,} bytes", _LAST_WORD)
+
+
+def _unread(reason: str) -> answers.Refusal:
+    return answers.Refusal(415, reason, _LAST_WORD)
+
+
+def _short(text: str) -> str:
+    return repr(text[:80]) if text else "missing"

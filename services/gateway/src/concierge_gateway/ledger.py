@@ -1,0 +1,100 @@
+"""What is known of each problem, folded from the triggers in the log: it is right again after a restart."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from concierge_gateway import rules, steps
+from concierge_proto import bus, errors, messages, subjects
+
+LOOKBACK = timedelta(days=7)
+"""As long as the claims are kept: nothing older can come twice."""
+_SIDE = frozenset({"test", "update", "canceled", "not_allowed", "unknown_service"})
+"""Verdicts that say nothing about whether a problem is open."""
+
+
+class Problem(msgspec.Struct):
+    """One problem, as its triggers told it."""
+
+    trigger: messages.Trigger
+    """The last one that was received."""
+    acted: bool = False
+    closed: bool = False
+    repaired: bool = False
+
+
+class Ledger:
+    """Every problem of the last week, by `source/event id`."""
+
+    def __init__(self) -> None:
+        self.problems: dict[str, Problem] = {}
+        self.read = asyncio.Event()
+        """Set once the log has been read: before that, nothing can be judged."""
+        self._arriving: set[str] = set()
+        self._repairing: set[str] = set()
+        self._until = datetime.now(UTC) - LOOKBACK
+
+    def past(self, key: str) -> rules.Past:
+        found = self.problems.get(key)
+        if found is None:
+            return rules.Past(repaired=key in self._repairing)
+        return rules.Past(known=True, closed=found.closed, repaired=found.repaired)
+
+    def knows(self, key: str) -> bool:
+        """Return whether a trigger of it was stored, or is on its way in."""
+        return key in self.problems or key in self._arriving
+
+    def note(self, trigger: messages.Trigger) -> None:
+        """Take in a stored trigger; once or twice is the same."""
+        if trigger.verdict in _SIDE:
+            return
+        found = self.problems.setdefault(trigger.problem, Problem(trigger))
+        found.closed = found.closed or trigger.status == "resolved"
+        found.acted = found.acted or trigger.verdict == "command"
+        if trigger.received_at >= found.trigger.received_at:  # the log is read again behind our back
+            found.repaired = trigger.step == steps.REPAIRED and trigger.verdict == "command"
+            found.trigger = trigger
+
+    def open(self, source: str) -> list[Problem]:
+        """Return the problems of a source that were acted upon and have not closed."""
+        return [
+            found
+            for found in self.problems.values()
+            if found.acted and not found.closed and found.trigger.source == source
+        ]
+
+    @contextlib.contextmanager
+    def arriving(self, key: str) -> Iterator[None]:
+        """Hold a problem that is being stored, so that nobody repairs it meanwhile."""
+        self._arriving.add(key)
+        try:
+            yield
+        finally:
+            self._arriving.discard(key)
+
+    @contextlib.contextmanager
+    def repairing(self, key: str) -> Iterator[None]:
+        """Hold a problem that is being repaired, so that its late webhook is the same step."""
+        self._repairing.add(key)
+        try:
+            yield
+        finally:
+            self._repairing.discard(key)
+
+    async def catch_up(self, link: bus.Bus) -> None:
+        """Read what the log has got since the last time; raises Temporary."""
+        subject = f"{subjects.ROOT}.event.*.trigger"
+        async for delivery in link.history("EVENTS", subject, since=self._until):
+            self._until = delivery.stored_at
+            with contextlib.suppress(errors.Malformed):
+                self.note(delivery.read(messages.Trigger))
+        self._forget(datetime.now(UTC) - LOOKBACK)
+        self.read.set()
+
+    def _forget(self, before: datetime) -> None:
+        old = [key for key, found in self.problems.items() if found.trigger.received_at < before]
+        for key in old:
+            del self.problems[key]

@@ -1,0 +1,105 @@
+"""Stored or not: a claim that holds the messages, then the messages, each with the broker's word."""
+
+import asyncio
+
+import msgspec
+
+from concierge_gateway import metrics, rules
+from concierge_proto import bus, codec, envelope, errors, subjects
+
+_PATIENCE = 3.0
+"""Seconds in which a lost acknowledgement is asked for again; Zabbix waits 10 s for the whole answer."""
+_LIMIT = 8.0
+"""Seconds for everything."""
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """What the first of a webhook's repeats became: every later one sends the same bytes."""
+
+    id: str
+    correlation_id: str
+    verdict: str
+    detail: str
+    messages: list[bus.Message]
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """What is stored now."""
+
+    claim: Claim
+    repeated: bool
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Claim).decode
+
+
+class Shelf:
+    """Stores what a trigger became, once, whoever tries and however often."""
+
+    def __init__(self, link: bus.Bus) -> None:
+        self._link = link
+        self._seen = link.store("concierge_seen")
+
+    async def keep(self, judged: rules.Judged) -> Kept:
+        """Return once the trigger and its command are both stored.
+
+        A repeat never stops at "seen": it sends the first one's messages again, for they may be missing.
+        Raises Temporary (send it again) or Permanent.
+        """
+        if not self._link.connected:
+            raise errors.Temporary("NATS is away: nothing can be stored")
+        try:
+            async with asyncio.timeout(_LIMIT):
+                kept = await self._claim(_claim(self._link, judged))
+                await self._send(kept.claim.messages)
+        except TimeoutError:
+            raise errors.Temporary(f"NATS did not answer within {_LIMIT:g} s") from None
+        if judged.command and not kept.repeated:
+            metrics.COMMANDS.labels(judged.command.service, judged.command.verb).inc()
+        return kept
+
+    async def _claim(self, fresh: Claim) -> Kept:
+        value = _pack(fresh)
+        codec.check_size(value, self._link.max_payload)
+        try:
+            await self._seen.create(fresh.id, value)
+        except bus.Conflict:
+            found = await self._seen.get(fresh.id)
+            if found is None:
+                raise errors.Temporary(f"the claim of {fresh.id} is just going") from None
+            return Kept(_unpack(found.value), repeated=True)
+        return Kept(fresh, repeated=False)
+
+    async def _send(self, messages: list[bus.Message]) -> None:
+        if len(messages) == 1:
+            await self._link.publish(messages[0], _PATIENCE)
+            return
+        await asyncio.gather(*(self._link.publish(message, _PATIENCE) for message in messages))
+
+
+def _claim(link: bus.Bus, judged: rules.Judged) -> Claim:
+    trigger, command, service = judged
+    trace = envelope.trace()
+    packed = [
+        link.pack(
+            subjects.event(service, "trigger"),
+            trigger,
+            id=trigger.id,
+            correlation_id=trigger.correlation_id,
+            traceparent=trace,
+        )
+    ]
+    if command:
+        packed.append(
+            link.pack(
+                subjects.command(command.target, command.service),
+                command,
+                id=command.id,
+                correlation_id=command.correlation_id,
+                causation_id=trigger.id,
+                expires_at=command.expires_at,
+                traceparent=trace,
+            )
+        )
+    return Claim(trigger.id, trigger.correlation_id, trigger.verdict, trigger.detail, packed)

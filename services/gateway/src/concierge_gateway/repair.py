@@ -1,0 +1,107 @@
+"""The level behind the edges: what is open at the source now, against what the webhooks told."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from concierge_backends import port
+from concierge_gateway import ledger, metrics, rules, steps, webhooks
+from concierge_proto import bus, errors, messages, settings
+
+log = logging.getLogger(__name__)
+
+PERIOD = 60.0
+"""Seconds between two looks; shorter where a rule's `repeat_every` is."""
+GRACE = timedelta(seconds=30)
+"""A webhook gets this long before its problem is looked after here."""
+_PATIENCE = 20.0
+"""Seconds for a monitoring system's list."""
+
+
+class Repair:
+    """Opens what was never told, closes what is gone, and steps where the sender has no steps."""
+
+    def __init__(
+        self,
+        config: settings.Settings,
+        link: bus.Bus,
+        book: ledger.Ledger,
+        receiver: webhooks.Webhooks,
+        problems: Mapping[str, port.Problems],
+    ) -> None:
+        self._config = config
+        self._link = link
+        self._book = book
+        self._receiver = receiver
+        self._problems = problems
+
+    async def run(self) -> None:
+        """Look for ever; the log first, since nothing can be judged before it is read."""
+        pause = period(self._config)
+        while True:
+            try:
+                await self._book.catch_up(self._link)
+                await self.look(datetime.now(UTC))
+            except errors.ConciergeError as error:
+                log.warning("repair: %s; next look in %.0f s", error, pause)
+            await asyncio.sleep(pause if self._book.read.is_set() else 1.0)
+
+    async def look(self, now: datetime) -> None:
+        """Look once at every source."""
+        for source in self._config.gateway.sources:
+            listed = await self._ask(source)
+            if listed is not None:
+                await self._open(source, listed, now)
+                await self._close(source, {trigger.problem for trigger in listed}, now)
+            if listed is not None or source not in self._problems:
+                await self._step(source, now)
+
+    async def _ask(self, source: str) -> list[messages.Trigger] | None:
+        """Return what is open at the source; None when it can't be asked: that is not the same as nothing."""
+        if source not in self._problems:
+            return None
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await self._problems[source].problems(source)
+        except (errors.ConciergeError, TimeoutError) as error:
+            metrics.REPAIRS.labels(source, "failed").inc()
+            log.warning("%s: its open problems are unknown: %s", source, error or "no answer")
+            return None
+
+    async def _open(self, source: str, listed: list[messages.Trigger], now: datetime) -> None:
+        kind = self._config.gateway.sources[source].kind
+        for trigger in listed:
+            young = trigger.started_at is not None and now - trigger.started_at < GRACE
+            if young or self._book.knows(trigger.problem):
+                continue
+            lost = steps.repaired(self._receiver.placed(trigger), kind)
+            with self._book.repairing(trigger.problem):
+                await self._accept(lost, "opened")
+
+    async def _close(self, source: str, open_there: set[str], now: datetime) -> None:
+        for problem in self._book.open(source):
+            last = problem.trigger
+            if last.problem not in open_there and now - last.received_at >= GRACE:
+                await self._accept(steps.resolved(last, now), "closed")
+
+    async def _step(self, source: str, now: datetime) -> None:
+        for problem in self._book.open(source):
+            last = problem.trigger
+            every = rules.repeat_every(last, self._config.services.get(last.service))
+            following = steps.following(last, every, self._config.gateway.sources[source].kind, now)
+            if following:
+                await self._accept(following, "ticked")
+
+    async def _accept(self, trigger: messages.Trigger, what: str) -> None:
+        verdict = await self._receiver.accept(trigger)
+        metrics.REPAIRS.labels(trigger.source, what).inc()
+        log.info("%s: %s here: %s: %s", trigger.problem, what, verdict.decision, verdict.reason)
+
+
+def period(config: settings.Settings) -> float:
+    """Return the seconds between two looks."""
+    services = config.services.values()
+    every = [float(rule.repeat_every) for service in services for rule in service.rules]
+    every += [float(trigger.repeat_every) for service in services for trigger in service.triggers]
+    return max(1.0, min([PERIOD, *filter(None, every)]))

@@ -1,0 +1,108 @@
+"""The gateway inside a loop that somebody else runs: no signal handlers, no threads, nothing at import."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Iterator, Mapping
+
+import uvicorn
+
+from concierge_backends import port
+from concierge_gateway import actions, app, ledger, publish, repair, sources, webhooks
+from concierge_proto import bus, errors, health, settings
+
+log = logging.getLogger(__name__)
+
+_FAREWELL = 5
+"""Seconds for requests in flight when it stops."""
+_IDLE = 75
+"""Seconds an idle connection is kept: longer than senders keep theirs, so that it is theirs to close."""
+
+
+async def run(
+    config: settings.Settings,
+    link: bus.Bus,
+    *,
+    secrets: Mapping[str, list[str]] | None = None,
+    listening: asyncio.Future[str] | None = None,
+    problems: Mapping[str, port.Problems] | None = None,
+) -> None:
+    """Serve until cancelled; raises Permanent at once where the configuration can't be served.
+
+    Args:
+        config: The whole of it.
+        link: A provisioned connection.
+        secrets: HMAC secrets by source, besides those in files.
+        listening: Told the URL once it listens; `listen` may name port 0.
+        problems: By source, whom to ask for the problems that are open now.
+    """
+    actions.check(config)
+    known = sources.build(config, secrets or {})
+    book = ledger.Ledger()
+    receiver = webhooks.Webhooks(config, known, publish.Shelf(link), book)
+    server = _Server(
+        uvicorn.Config(
+            app.build(receiver, link, book, list(known)),
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_IDLE,
+            timeout_graceful_shutdown=_FAREWELL,
+        )
+    )
+    if not known:
+        log.warning("no sources: nobody may call the gateway; add [gateway.sources.NAME]")
+    opened = _listen(config.gateway.listen)
+    mender = repair.Repair(config, link, book, receiver, problems or {})
+    async with asyncio.TaskGroup() as group:
+        mending = group.create_task(mender.run())
+        try:
+            await _serve(server, opened, listening)
+        finally:
+            mending.cancel()
+
+
+class _Server(uvicorn.Server):
+    """A server whose process is not its own."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+
+async def _serve(server: _Server, opened: socket.socket, listening: asyncio.Future[str] | None) -> None:
+    host, number = opened.getsockname()[:2]
+    url = f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}"
+    serving = asyncio.create_task(server.serve([opened]))
+    try:
+        await server.up.wait()
+        log.info("gateway listens on %s", url)
+        if listening is not None and not listening.done():
+            listening.set_result(url)
+        await asyncio.shield(serving)
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _listen(listen: str) -> socket.socket:
+    host, number = health.address(listen)
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, number), family=family, backlog=2048)
+    except OSError as error:
+        raise errors.Permanent(
+            f"gateway.listen: cannot listen on {listen}: {error.strerror or error}"
+        ) from error
