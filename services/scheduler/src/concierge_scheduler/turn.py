@@ -1,0 +1,250 @@
+"""One turn of a service: what comes in and what was decided, written into its document. Pure: no clock, no I/O.
+
+Every event is stored in the document together with the change that it reports, and published after that:
+a crash in between publishes it later, under the same id.
+"""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from concierge_proto import identity, messages, settings
+from concierge_scheduler import decide, fold
+from concierge_scheduler import state as document
+from concierge_scheduler.state import State
+
+REMEMBERED = timedelta(days=1)
+"""How long problems are known: the longest that a command may wait on the bus."""
+
+_change = msgspec.structs.replace
+_DONE = {"already_applied", "released", "hold_set", "hold_lifted"}
+"""Reasons of a command that is done with, and not refused."""
+
+
+def take(policy: settings.Service, state: State, command: messages.Command, now: datetime) -> State:
+    """Take a command in. One whose time is over opens and merges nothing; a release is never too late."""
+    state = forget(state, now)
+    if command.id in state.applied or command.verb in {"release", "lift"} or now < command.expires_at:
+        state = fold.fold(state, command)
+    else:
+        state = fold.refuse(state, command, "expired", f"{now - command.expires_at} too late")
+    return _answer_refused(policy, state, now)
+
+
+def step(
+    policy: settings.Service, state: State, view: decide.View | None, now: datetime, lease: int = 0
+) -> State:
+    """Decide, and write the decision down: with `running` set, the next thing to do is to call Docker."""
+    state = forget(state, now)
+    if view and view.observed:
+        state = adopt(policy, state, view.observed.wanted, now)
+    decision = decide.decide(policy, state, view, now)
+    while decision.verdict == "refuse":
+        state = _close(state, decision)
+        decision = decide.decide(policy, state, view, now)
+    if decision.verdict == "act":
+        state = _begin(policy, state, decision, view, lease)
+    elif decision.command:
+        state = _wait(state, decision) if decision.verdict == "wait" else _supersede(_close(state, decision))
+    return _answer_refused(policy, _line_up(policy, state, now), now)
+
+
+def finish(state: State, outcome: messages.Outcome) -> State:
+    """Close the running change. A cooldown begins now, unless nothing came of it."""
+    change = state.running
+    if change is None:
+        return state
+    state = _change(state, running=None, count=outcome.after)
+    if outcome.result != "failed" or outcome.after != change.before:
+        state = (
+            _change(state, out_at=outcome.at, in_at=None)
+            if change.outward
+            else _change(state, in_at=outcome.at)
+        )
+    return document.say(state, outcome, outcome.id, change.id)
+
+
+def adopt(policy: settings.Service, state: State, count: int, now: datetime) -> State:
+    """Take over a count that is not the one we wrote; leave alone for a while what somebody else did.
+
+    A process target belongs to us alone: there it is an instance that died.
+    """
+    if state.running or count == state.count:
+        return state
+    before, state = state.count, _change(state, count=count)
+    if before is None:
+        return state
+    detail = f"{before} → {count}, not by us"
+    if policy.process is None:
+        until = now + timedelta(seconds=policy.drift_hold)
+        state = _change(state, drift=document.Hold(until=until, owner="drift", reason=detail))
+    cause = identity.derive("drift", state.service, str(before), str(count), now.isoformat())
+    control = messages.Control(
+        service=state.service, what="drift", detail=detail, correlation_id=cause, at=now
+    )
+    return document.say(state, control, cause)
+
+
+def forget(state: State, now: datetime) -> State:
+    """Drop what is over: wishes, command ids, holds, old problems."""
+    for wish in state.wishes:
+        if wish.command.expires_at <= now:
+            state = fold.refuse(
+                state, wish.command, "expired", f"its gate stayed shut: {wish.said or 'never tried'}"
+            )
+    return _change(
+        state,
+        applied={key: until for key, until in state.applied.items() if now < until},
+        open={key: at for key, at in state.open.items() if now < at + REMEMBERED},
+        closed={key: at for key, at in state.closed.items() if now < at + REMEMBERED},
+        hold=_standing(state.hold, now),
+        drift=_standing(state.drift, now),
+    )
+
+
+def mend(state: State, now: datetime) -> State:
+    """Pull stamps that lie in the future back to now: a clock was set back."""
+    return _change(
+        state,
+        out_at=min(state.out_at, now) if state.out_at else None,
+        in_at=min(state.in_at, now) if state.in_at else None,
+        repaired_at=min(state.repaired_at, now) if state.repaired_at else None,
+    )
+
+
+def wake(state: State) -> datetime | None:
+    """Return when the next turn is due; None: only when something happens."""
+    times = [wish.command.expires_at for wish in state.wishes]
+    times += [wish.until for wish in state.wishes if wish.until]
+    return min(times, default=None)
+
+
+def unknown(command: messages.Command, now: datetime) -> messages.Decision:
+    """Return the answer to a command for a service that this target's configuration does not name."""
+    return messages.Decision(
+        id=identity.derive("decision", command.id, "unknown_service"),
+        service=command.service,
+        target=command.target,
+        verdict="refuse",
+        reason="unknown_service",
+        detail=f"there is no [services.{command.service}] on target {command.target}",
+        command_id=command.id,
+        correlation_id=command.correlation_id,
+        at=now,
+        command=command,
+    )
+
+
+def _begin(
+    policy: settings.Service,
+    state: State,
+    decision: messages.Decision,
+    view: decide.View | None,
+    lease: int,
+) -> State:
+    command = decision.command
+    later = decision.at + timedelta(seconds=policy.converge)
+    observed = view.observed if view else None
+    change = document.Change(
+        id=decision.id,
+        command_id=decision.command_id,
+        correlation_id=decision.correlation_id,
+        before=decision.before or 0,
+        wanted=decision.wanted or 0,
+        names=tuple(one.name for one in observed.instances) if observed else (),
+        lease=lease,
+        started_at=decision.at,
+        expires_at=command.expires_at if command else later,
+    )
+    state = _change(state, running=change)
+    if command is None:
+        return document.say(_change(state, repaired_at=decision.at), decision, decision.id)
+    return _supersede(_close(state, decision), f"{command.id} acts for it")
+
+
+def _close(state: State, decision: messages.Decision) -> State:
+    """Answer the command behind a decision for good."""
+    left = tuple(wish for wish in state.wishes if wish.command.id != decision.command_id)
+    return document.say(_change(state, wishes=left), decision, decision.id, decision.command_id)
+
+
+def _supersede(state: State, detail: str = "a stronger one found nothing to do") -> State:
+    for wish in state.wishes:
+        state = fold.refuse(state, wish.command, "superseded", detail)
+    return state
+
+
+def _wait(state: State, decision: messages.Decision) -> State:
+    """Note when to look again; say so once for each reason."""
+    wishes = tuple(
+        _change(wish, until=decision.until, said=decision.reason)
+        if wish.command.id == decision.command_id
+        else wish
+        for wish in state.wishes
+    )
+    known = any(
+        wish.said == decision.reason for wish in state.wishes if wish.command.id == decision.command_id
+    )
+    state = _change(state, wishes=wishes)
+    return state if known else document.say(state, decision, decision.id, decision.command_id)
+
+
+def _line_up(policy: settings.Service, state: State, now: datetime) -> State:
+    """Tell every wish that stands behind the leading one, once."""
+    leader = fold.leading(state)
+    for wish in state.wishes:
+        if leader is None or wish.command is leader or wish.said == "merged":
+            continue
+        waiting = _decision(policy, wish.command, "wait", "merged", f"behind {leader.id}", now)
+        state = _wait(state, waiting)
+    return state
+
+
+def _answer_refused(policy: settings.Service, state: State, now: datetime) -> State:
+    """Turn what folding refused into decisions, and holds into events of their own."""
+    refused, state = state.refused, _change(state, refused=())
+    for one in refused:
+        verdict: messages.Verdict = "nothing" if one.reason in _DONE else "refuse"
+        decision = _decision(policy, one.command, verdict, one.reason, one.detail, now)
+        state = document.say(state, decision, decision.id, one.command.id)
+        if one.reason in {"hold_set", "hold_lifted"}:
+            state = _control(state, one)
+    return state
+
+
+def _control(state: State, one: document.Refusal) -> State:
+    control = messages.Control(
+        service=state.service,
+        what=one.reason,
+        detail=one.detail,
+        owner=one.command.owner,
+        correlation_id=one.command.correlation_id,
+        at=one.command.issued_at,
+    )
+    return document.say(state, control, identity.derive("control", one.command.id), one.command.id)
+
+
+def _decision(
+    policy: settings.Service,
+    command: messages.Command,
+    verdict: messages.Verdict,
+    reason: str,
+    detail: str,
+    now: datetime,
+) -> messages.Decision:
+    return messages.Decision(
+        id=identity.derive("decision", command.id, verdict, reason),
+        service=command.service,
+        target=policy.target,
+        verdict=verdict,
+        reason=reason,
+        detail=detail,
+        command_id=command.id,
+        correlation_id=command.correlation_id,
+        at=now,
+        command=command,
+    )
+
+
+def _standing(hold: document.Hold | None, now: datetime) -> document.Hold | None:
+    return hold if hold and now < hold.until else None

@@ -1,0 +1,257 @@
+"""The gates, one table: what stops a command, with which reason, and until when."""
+
+from typing import Any
+
+import pytest
+
+from concierge_proto import messages
+from concierge_scheduler import decide, state, turn
+from tests.unit.scheduler.hands import NOW, at, blank, command, heard, outcome, policy, said, taken, view
+
+HOLD = state.Hold(direction="both", until=at(60), owner="ann", reason="sale")
+RUNNING = state.Change(
+    id="c", correlation_id="i", before=2, wanted=3, lease=1, started_at=NOW, expires_at=at(300)
+)
+MANUAL: dict[str, Any] = {"manual": True, "problem": ""}
+
+
+def judge(
+    one: messages.Command,
+    count: int = 2,
+    now: float = 0,
+    *,
+    seen: dict[str, Any] | None = None,
+    rules: dict[str, Any] | None = None,
+    **start: Any,
+) -> messages.Decision:
+    found = taken(one, start=blank(count=count, **start))
+    return decide.decide(policy(**(rules or {})), found, view(count, **(seen or {})), at(now))
+
+
+@pytest.mark.parametrize(
+    ("decision", "verdict", "reason", "wanted"),
+    [
+        (judge(command()), "act", "ok", 3),
+        (judge(command("scale_out", 2)), "act", "ok", 4),
+        (judge(command("scale_in")), "act", "ok", 1),
+        (judge(command("scale_to", 5)), "act", "ok", 5),
+        # bounds
+        (judge(command("scale_out", 9)), "act", "at_max", 5),
+        (judge(command("scale_in", 9)), "act", "at_min", 1),
+        (judge(command("scale_to", 0, **MANUAL)), "act", "at_min", 1),
+        (judge(command(), 5), "nothing", "at_max", None),
+        (judge(command("scale_in"), 1), "nothing", "at_min", None),
+        (judge(command(), 4, rules={"min": 2, "max": 3, "dry_run": True}), "nothing", "at_max", None),
+        # refused for good
+        (judge(command(), now=300), "refuse", "expired", None),
+        (judge(command(), now=300, hold=HOLD), "refuse", "expired", None),
+        # held
+        (judge(command(), hold=HOLD), "wait", "held", 3),
+        (judge(command(), drift=HOLD), "wait", "held", 3),
+        (judge(command("scale_out", **MANUAL), hold=HOLD), "act", "ok", 3),
+        (judge(command(), hold=HOLD, now=61), "act", "ok", 3),
+        (judge(command(), hold=state.Hold(direction="in", until=at(60))), "act", "ok", 3),
+        (judge(command("scale_in"), hold=state.Hold(direction="in", until=at(60))), "wait", "held", 1),
+        # changing
+        (judge(command(), running=RUNNING), "wait", "changing", 3),
+        (judge(command(**MANUAL), running=RUNNING), "wait", "changing", 3),
+        (judge(command(), seen={"changing": True}), "wait", "changing", 3),
+        # blind
+        (judge(command("scale_in"), seen={"heard": 1}), "wait", "stale", 1),
+        (judge(command("scale_in", **MANUAL), seen={"heard": 1}), "wait", "stale", 1),
+        (judge(command("scale_in"), seen={"heard": 0}, rules={"heard": False}), "act", "ok", 1),
+        (judge(command("scale_out"), seen={"heard": 0}), "act", "ok", 3),
+        # cooldown
+        (judge(command(), out_at=NOW, now=29), "wait", "cooldown", 3),
+        (judge(command(), out_at=NOW, now=30), "act", "ok", 3),
+        (judge(command(), in_at=NOW, now=1), "act", "ok", 3),
+        (judge(command("scale_in"), in_at=NOW, now=299), "wait", "cooldown", 1),
+        (judge(command("scale_in"), out_at=NOW, now=1), "act", "ok", 1),
+        (judge(command(**MANUAL), out_at=NOW, now=1), "act", "ok", 3),
+        # nothing to do
+        (judge(command("scale_to", 2)), "nothing", "no_change", None),
+        (judge(command("scale_to", 2), out_at=NOW, in_at=NOW), "nothing", "no_change", None),
+        (judge(command(), rules={"dry_run": True}), "nothing", "dry_run", None),
+    ],
+)
+def test_gates(decision: messages.Decision, verdict: str, reason: str, wanted: int | None) -> None:
+    assert (decision.verdict, decision.reason, decision.wanted) == (verdict, reason, wanted)
+
+
+@pytest.mark.parametrize(
+    ("decision", "until"),
+    [
+        (judge(command(), out_at=NOW, now=5), 30),
+        (judge(command(), hold=HOLD), 60),
+        (judge(command(), seen={"changing": True}), 2),
+    ],
+)
+def test_when_it_is_looked_at_again(decision: messages.Decision, until: float) -> None:
+    assert decision.until == at(until)
+
+
+def test_numbers_stand_in_the_words() -> None:
+    assert judge(command("scale_out", 9)).detail == "asked for 11, 2 now, max is 5"
+    assert judge(command(), out_at=NOW, now=5).detail == "25 of 30 s left after the last change out"
+    assert judge(command(), hold=HOLD).detail == "both held by ann until 03:01:00 UTC: sale"
+
+
+def test_a_service_that_is_not_there() -> None:
+    decision = decide.decide(policy(), taken(command()), decide.View(observed=None), NOW)
+    assert (decision.verdict, decision.reason) == ("refuse", "unknown_service")
+
+
+def test_an_endpoint_that_is_away_keeps_a_wish_but_not_for_ever() -> None:
+    assert decide.decide(policy(), taken(command()), None, NOW).reason == "away"
+    assert decide.decide(policy(), taken(command()), None, at(300)).reason == "expired"
+
+
+def test_nothing_to_do_is_said_so() -> None:
+    assert decide.decide(policy(), blank(), view(2), NOW).reason == "idle"
+
+
+class TestRepair:
+    own = policy(min=2, process={"command": ("true",)})
+
+    @pytest.mark.parametrize(
+        ("rules", "count", "start", "reason", "wanted"),
+        [
+            (own, 0, {}, "below_min", 2),
+            (own, 1, {}, "below_min", 2),
+            (own, 7, {}, "above_max", 5),
+            (policy(min=2), 1, {}, "below_min", 2),
+            (policy(min=2), 0, {}, "idle", None),
+            (own, 1, {"hold": HOLD}, "idle", None),
+            (own, 1, {"drift": HOLD}, "idle", None),
+            (own, 1, {"repaired_at": at(-29)}, "idle", None),
+            (own, 1, {"repaired_at": at(-30)}, "below_min", 2),
+            (own, 1, {"out_at": NOW}, "below_min", 2),
+            (policy(min=2, dry_run=True), 1, {}, "idle", None),
+        ],
+    )
+    def test_bounds(
+        self, rules: Any, count: int, start: dict[str, Any], reason: str, wanted: int | None
+    ) -> None:
+        decision = decide.decide(rules, blank(count=count, **start), view(count), NOW)
+        assert (decision.reason, decision.wanted) == (reason, wanted)
+
+    def test_goes_before_a_wish_that_waits(self) -> None:
+        found = taken(command(), start=blank(count=0, out_at=NOW))
+        assert decide.decide(self.own, found, view(0), NOW).reason == "below_min"
+
+    def test_never_takes_away_in_the_dark(self) -> None:
+        assert decide.decide(policy(), blank(), view(7, heard=6), NOW).reason == "idle"
+
+
+class TestTurn:
+    def test_writes_the_absolute_number_before_anything_happens(self) -> None:
+        found = turn.step(policy(), taken(command("scale_out", 2)), view(2), NOW, lease=7)
+        assert found.running
+        assert (found.running.before, found.running.wanted, found.running.lease) == (2, 4, 7)
+        assert found.running.names == ("web-1", "web-2")
+        assert found.wishes == ()
+        assert said(found) == [("scale_out-2", "act", "ok")]
+
+    def test_the_leader_acts_for_the_others(self) -> None:
+        found = turn.step(policy(), taken(command(), command("scale_in")), view(2), NOW)
+        assert said(found) == [("scale_out-1", "act", "ok"), ("scale_in-1", "refuse", "superseded")]
+
+    def test_waiting_is_said_once_for_each_reason(self) -> None:
+        found = turn.step(policy(), taken(command(), start=blank(count=2, out_at=NOW)), view(2), NOW)
+        assert said(found) == [("scale_out-1", "wait", "cooldown")]
+        assert said(turn.step(policy(), heard(found), view(2), at(5))) == []
+        held = turn.step(policy(), heard(found), view(2, changing=True), at(6))
+        assert said(held) == [("scale_out-1", "wait", "changing")]
+
+    def test_the_others_are_told_that_they_stand_behind(self) -> None:
+        found = taken(command(), command(id="two", problem="zabbix/2"), start=blank(count=2, out_at=NOW))
+        found = turn.step(policy(), found, view(2), NOW)
+        assert sorted(said(found)) == [("scale_out-1", "wait", "cooldown"), ("two", "wait", "merged")]
+
+    def test_wakes_when_the_gate_opens_or_the_wish_dies(self) -> None:
+        found = turn.step(policy(), taken(command(), start=blank(count=2, out_at=NOW)), view(2), NOW)
+        assert turn.wake(found) == at(30)
+        found = turn.step(
+            policy(cooldown_out=9999), taken(command(), start=blank(count=2, out_at=NOW)), view(2), NOW
+        )
+        assert turn.wake(found) == at(300)
+        assert turn.wake(blank()) is None
+
+    def test_what_died_waiting_is_told(self) -> None:
+        found = turn.step(policy(), taken(command()), view(2), at(300))
+        assert said(found) == [("scale_out-1", "refuse", "expired")]
+        assert found.running is None
+
+    def test_a_late_command_does_not_push_out_a_live_one(self) -> None:
+        found = turn.take(policy(), taken(command()), command("scale_out", 4, expires_at=NOW), NOW)
+        assert [wish.command.amount for wish in found.wishes] == [1]
+
+
+class TestFinish:
+    def started(self, one: messages.Command, **start: Any) -> state.State:
+        return turn.step(policy(), taken(one, start=blank(count=2, **start)), view(2), NOW)
+
+    def test_cooldown_begins_with_convergence(self) -> None:
+        found = turn.finish(self.started(command()), outcome(self.started(command()), 3, now=at(9)))
+        assert (found.running, found.count, found.out_at) == (None, 3, at(9))
+
+    def test_out_clears_the_stamp_of_in(self) -> None:
+        found = self.started(command(), in_at=at(-1))
+        assert turn.finish(found, outcome(found, 3)).in_at is None
+
+    def test_in_keeps_the_stamp_of_out(self) -> None:
+        found = self.started(command("scale_in"), out_at=at(-1))
+        found = turn.finish(found, outcome(found, 1, now=at(3)))
+        assert (found.in_at, found.out_at) == (at(3), at(-1))
+
+    @pytest.mark.parametrize(
+        ("result", "after", "charged"),
+        [("failed", 2, False), ("failed", 3, True), ("timed_out", 2, True), ("partial", 3, True)],
+    )
+    def test_what_never_began_is_not_charged(
+        self, result: messages.Result, after: int, charged: bool
+    ) -> None:
+        found = self.started(command())
+        assert (turn.finish(found, outcome(found, after, result)).out_at is not None) is charged
+
+    def test_twice_is_once(self) -> None:
+        found = self.started(command())
+        once = turn.finish(found, outcome(found, 3))
+        assert turn.finish(once, outcome(found, 3)) == once
+
+
+class TestDrift:
+    def test_is_adopted_and_held(self) -> None:
+        found = turn.step(policy(), blank(count=2), view(4), NOW)
+        assert found.count == 4
+        assert found.drift == state.Hold(until=at(900), owner="drift", reason="2 → 4, not by us")
+        assert [state.read(letter).what for letter in found.unsaid] == ["drift"]  # type: ignore[union-attr]
+
+    def test_a_step_after_it_waits_and_an_operator_s_does_not(self) -> None:
+        found = turn.step(policy(), taken(command()), view(3), NOW)
+        assert said(found) == [("scale_out-1", "wait", "held")]
+        found = turn.step(policy(), taken(command(**MANUAL)), view(3), NOW)
+        assert found.running
+        assert (found.running.before, found.running.wanted) == (3, 4)
+
+    def test_the_first_sight_is_none(self) -> None:
+        found = turn.step(policy(), blank(), view(4), NOW)
+        assert (found.count, found.drift, found.unsaid) == (4, None, ())
+
+    def test_our_own_change_is_none(self) -> None:
+        assert turn.adopt(policy(), blank(count=2, running=RUNNING), 3, NOW).drift is None
+
+    def test_a_process_that_died_is_replaced_at_once(self) -> None:
+        found = turn.step(TestRepair.own, blank(count=2), view(1), NOW)
+        assert found.drift is None
+        assert found.running
+        assert found.running.wanted == 2
+
+
+def test_a_clock_set_back_does_not_stretch_a_cooldown() -> None:
+    found = turn.mend(blank(out_at=at(9999), in_at=at(-5), repaired_at=None), NOW)
+    assert (found.out_at, found.in_at) == (NOW, at(-5))
+
+
+def test_a_service_of_nobody_is_refused() -> None:
+    assert turn.unknown(command(), NOW).reason == "unknown_service"

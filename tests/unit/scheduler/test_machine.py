@@ -1,0 +1,213 @@
+"""Anything may happen to a service in any order: what must hold all the same, against a plain model."""
+
+from datetime import timedelta
+
+from hypothesis import settings as tuning
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
+
+from concierge_proto import messages
+from concierge_scheduler import bounds, fold, state, turn
+from tests.unit.scheduler import hands
+
+PROBLEMS = st.sampled_from(["zabbix/1", "zabbix/2", "zabbix/3"])
+SCALES = st.sampled_from(["scale_out", "scale_in", "scale_to"])
+NEVER = timedelta(days=365)
+
+
+class Scheduler(RuleBasedStateMachine):
+    """One service, an endpoint that a number stands for, and a model that knows the live commands."""
+
+    sent = Bundle("sent")
+
+    @initialize(
+        dry_run=st.booleans(),
+        least=st.integers(0, 2),
+        more=st.integers(0, 4),
+        count=st.integers(0, 8),
+        own=st.booleans(),
+    )
+    def begin(self, dry_run: bool, least: int, more: int, count: int, own: bool) -> None:
+        self.policy = hands.policy(
+            min=least,
+            max=max(1, least + more),
+            dry_run=dry_run,
+            cooldown_out=30,
+            cooldown_in=60,
+            drift_hold=120,
+            process={"command": ("true",)} if own else None,
+        )
+        self.now = hands.NOW
+        self.count = count
+        self.deaf = self.rollout = self.away = False
+        self.state = state.State(service="web")
+        self.live: dict[str, messages.Command] = {}
+        self.closed: set[str] = set()
+        self.taken: set[str] = set()
+        self.acted: list[str] = []
+        self.turn()
+
+    # what may happen ------------------------------------------------------------------
+
+    @rule(
+        target=sent,
+        verb=SCALES,
+        amount=st.integers(1, 9),
+        problem=PROBLEMS,
+        manual=st.booleans(),
+        life=st.integers(1, 200),
+        number=st.integers(),
+    )
+    def command(
+        self, verb: messages.Verb, amount: int, problem: str, manual: bool, life: int, number: int
+    ) -> messages.Command:
+        one = hands.command(
+            verb,
+            amount,
+            id=f"{number}",
+            problem="" if manual else problem,
+            manual=manual,
+            issued_at=self.now,
+            expires_at=self.now + timedelta(seconds=life),
+        )
+        self.receive(one)
+        return one
+
+    @rule(one=sent)
+    def same_again(self, one: messages.Command) -> None:
+        self.receive(one)
+
+    @rule(problem=PROBLEMS)
+    def release(self, problem: str) -> None:
+        self.closed.add(problem)
+        self.live = {key: one for key, one in self.live.items() if one.manual or one.problem != problem}
+        self.receive(hands.command("release", 0, id=f"release {problem} {self.now}", problem=problem))
+
+    @rule(direction=st.sampled_from(["in", "out", "both"]), length=st.integers(1, 90))
+    def hold(self, direction: str, length: int) -> None:
+        until = (self.now + timedelta(seconds=length)).isoformat()
+        arguments = {"direction": direction, "until": until}
+        self.receive(
+            hands.command(
+                "hold", 0, id=f"hold {self.now}", problem="", arguments=arguments, expires_at=self.now + NEVER
+            )
+        )
+
+    @rule(seconds=st.integers(1, 100))
+    def time_passes(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.turn()
+
+    @rule(deaf=st.booleans(), rollout=st.booleans(), away=st.booleans())
+    def weather(self, deaf: bool, rollout: bool, away: bool) -> None:
+        self.deaf, self.rollout, self.away = deaf, rollout, away
+        self.turn()
+
+    @rule(count=st.integers(0, 8))
+    def somebody_scales(self, count: int) -> None:
+        if self.state.running is None:
+            self.count = count
+            self.turn()
+
+    @rule(result=st.sampled_from(["converged", "failed", "timed_out"]))
+    def change_ends(self, result: messages.Result) -> None:
+        change = self.state.running
+        if change is None:
+            return
+        self.count = change.wanted if result == "converged" else self.count
+        self.state = turn.finish(self.state, hands.outcome(self.state, self.count, result, self.now))
+        self.turn()
+
+    @rule()
+    def restart(self) -> None:
+        before = self.state
+        self.state = state.load(state.dump(before), "web")
+        assert self.state == before
+        self.state = turn.mend(self.state, self.now)
+        assert self.state == before
+
+    # what is done about it ------------------------------------------------------------
+
+    def receive(self, one: messages.Command) -> None:
+        fresh = one.id not in self.taken and self.now < one.expires_at
+        if fresh and one.verb in {"scale_out", "scale_in", "scale_to"} and one.problem not in self.closed:
+            self.live = {key: old for key, old in self.live.items() if not (one.manual and old.manual)}
+            self.live[one.id] = one
+        self.taken.add(one.id)
+        self.state = turn.take(self.policy, self.state, one, self.now)
+        self.turn()
+
+    def turn(self) -> None:
+        self.live = {key: one for key, one in self.live.items() if self.now < one.expires_at}
+        before = self.state.running
+        view = (
+            None
+            if self.away
+            else hands.view(self.count, 0 if self.deaf else self.count, changing=self.rollout)
+        )
+        self.state = hands.heard(self.state)
+        self.state = turn.step(self.policy, self.state, view, self.now)
+        assert before is None or self.state.running == before, "a running change is never cut off"
+        for decision in [state.read(letter) for letter in self.state.unsaid]:
+            if isinstance(decision, messages.Decision) and decision.verdict in {"act", "nothing"}:
+                self.acts(decision)
+
+    def acts(self, decision: messages.Decision) -> None:
+        if decision.reason in {"already_applied", "released", "hold_set"}:
+            return
+        if decision.verdict == "act":
+            self.began(decision)
+        if decision.command_id:
+            self.live.clear()
+
+    def began(self, decision: messages.Decision) -> None:
+        assert not self.policy.dry_run, "a dry run writes nothing"
+        assert decision.wanted is not None
+        assert self.policy.min <= decision.wanted <= self.policy.max
+        assert decision.wanted != self.count
+        if not decision.command_id:
+            return
+        assert decision.command_id not in self.acted, "no step twice"
+        assert decision.command_id in self.live
+        self.acted.append(decision.command_id)
+        if any(one.verb == "scale_out" for one in self.live.values()) and not decision.command.manual:  # type: ignore[union-attr]
+            assert decision.wanted > self.count, "up is never lowered by down"
+
+    # what must hold -------------------------------------------------------------------
+
+    @invariant()
+    def the_slot_holds_what_lives(self) -> None:
+        if len(self.live) <= fold.WISHES:
+            assert {wish.command.id for wish in self.state.wishes} == set(self.live)
+
+    @invariant()
+    def what_may_be_served_is_served(self) -> None:
+        leader = fold.leading(self.state)
+        if leader is None or self.state.running or self.away or self.rollout:
+            return
+        wanted = fold.result(leader, self.count)
+        if leader.manual:
+            assert wanted < self.count, "an operator waits for nothing but his own eyes"
+            assert self.deaf
+            return
+        held = [hold for hold in (self.state.hold, self.state.drift) if hold and self.now < hold.until]
+        stamp = self.state.out_at if wanted > self.count else self.state.in_at
+        length = self.policy.cooldown_out if wanted > self.count else self.policy.cooldown_in
+        cooling = stamp is not None and self.now < stamp + timedelta(seconds=length)
+        blind = self.deaf and wanted < self.count and self.count > 0
+        assert held or cooling or blind, "nothing waits without a gate that is shut"
+
+    @invariant()
+    def who_waits_knows_when_to_look_again(self) -> None:
+        if self.state.wishes:
+            due = turn.wake(self.state)
+            assert due is not None
+            assert self.state.running or due > self.now
+
+
+TestScheduler = Scheduler.TestCase
+TestScheduler.settings = tuning(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_blindness_is_about_running_instances_only() -> None:
+    assert not bounds.blind(hands.policy(), bounds.View(observed=None))
