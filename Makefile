@@ -92,7 +92,7 @@ check-house: setup
 	@$(call SHOW,$(BIN)/pytest --quiet tests/unit/house)
 
 docs: setup ## write the generated pages and the golden files anew
-	@$(BIN)/python -m docs.configuration
+	@REGENERATE=1 $(BIN)/pytest --quiet tests/unit
 
 bench: setup ## the figures; one of them: ONLY=name
 	@$(BIN)/python -m benchmarks $(ONLY)

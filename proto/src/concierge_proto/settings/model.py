@@ -19,14 +19,19 @@ class Nats(_Section, frozen=True, kw_only=True):
     url: str = ""
     """`nats://host:4222`, several with commas. Empty: `concierge up` starts an embedded server."""
     user: str = ""
+    """With `password_file`, when the server asks for both."""
     password_file: str = ""
+    """Holds the password of `user`."""
     token_file: str = ""
+    """Holds a token, when the server asks for that."""
     creds_file: str = ""
     """A NATS credentials file (JWT and nkey)."""
     ca_file: str = ""
     """Verify the server against this CA. Implies TLS."""
     cert_file: str = ""
+    """Our own certificate, when the server asks for one."""
     key_file: str = ""
+    """The key of `cert_file`."""
     store_dir: str = ""
     """Where the embedded server keeps its streams. Empty: `$XDG_STATE_HOME/concierge/nats`."""
     port: int = 0
@@ -45,8 +50,11 @@ class Zabbix(_Section, frozen=True, kw_only=True):
     api_token_file: str = ""
     """Read by the API at run time. Empty: no API; hosts come by auto-registration."""
     ca_file: str = ""
+    """Verify the servers against this CA. Implies TLS."""
     cert_file: str = ""
+    """Our own certificate, when the servers ask for one."""
     key_file: str = ""
+    """The key of `cert_file`."""
     timeout: Duration = Duration(5)
     """Over connect, send and reply of one packet."""
     host_group: str = "Concierge/{service}"
@@ -61,11 +69,13 @@ class Prometheus(_Section, frozen=True, kw_only=True):
     """`[monitoring.prometheus]`."""
 
     pushgateway_url: str = "http://127.0.0.1:9091"
+    """Where the metrics are pushed, one group an instance."""
     url: str = ""
     """Of Prometheus itself; only `doctor` and open problems need it."""
     alertmanager_url: str = ""
     """Asked for open problems."""
     timeout: Duration = Duration(5)
+    """Of one request."""
 
 
 class Monitoring(_Section, frozen=True, kw_only=True):
@@ -81,6 +91,7 @@ class Source(_Section, frozen=True, kw_only=True):
     """`[gateway.sources.NAME]`: who may call `POST /webhooks/NAME`."""
 
     kind: Literal["zabbix", "alertmanager", "generic"]
+    """Whose webhook it is."""
     secret_file: str = ""
     """HMAC key, one a line (several while you rotate). Standard Webhooks form; `whsec_` is understood."""
     token_file: str = ""
@@ -99,9 +110,11 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """`[gateway]`: HTTP in, messages out."""
 
     listen: str = "127.0.0.1:8080"
+    """Address of the webhooks, of `/metrics`, `/healthz` and `/readyz`."""
     public_url: str = ""
     """How the monitoring system reaches it. Empty: `http://` and `listen`."""
     max_body: Size = Size(1024 * 1024)
+    """A webhook with a larger body is refused."""
     command_ttl: Duration = Duration(300)
     """A command is never executed later than this after its webhook."""
     sources: dict[str, Source] = {}
@@ -111,6 +124,7 @@ class Target(_Section, frozen=True, kw_only=True):
     """`[targets.NAME]`: a Docker endpoint."""
 
     kind: Literal["compose", "swarm", "process"]
+    """Who starts and stops the instances; `process`: Concierge itself, as local processes."""
     host: str = ""
     """`unix://…`, `tcp://…`, `ssh://…`; empty: the local engine."""
     context: str = ""
@@ -120,8 +134,11 @@ class Target(_Section, frozen=True, kw_only=True):
     files: tuple[str, ...] = ()
     """compose: its files, from `project_directory`."""
     project_directory: str = ""
+    """compose: as `--project-directory`. Empty: where the first file is."""
     env_files: tuple[str, ...] = ()
+    """compose: as `--env-file`."""
     profiles: tuple[str, ...] = ()
+    """compose: as `--profile`."""
     directory: str = ""
     """process: where locks and logs live. Empty: `$XDG_STATE_HOME/concierge/NAME`."""
     timeout: Duration = Duration(60)
@@ -136,6 +153,7 @@ class Process(_Section, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
     """The courier's sources, e.g. `dropwizard=http://127.0.0.1:{port}/metrics`."""
     interval: Duration = Duration(1)
+    """How often its courier collects."""
 
 
 class Rule(_Section, frozen=True, kw_only=True):
@@ -157,18 +175,23 @@ class Threshold(_Section, frozen=True, kw_only=True):
     """`[[services.NAME.triggers]]`: a trigger that Concierge sets up in the monitoring system of your choice."""
 
     name: str
+    """What the trigger is called there."""
     metric: str
     """`KIND[NAME,FIELD]`, e.g. `gauge[load,value]`; or `heard`, `running`."""
     of: Literal["avg", "max", "min", "sum"] = "avg"
     """Over the service's fresh instances."""
     above: float | None = None
+    """A problem while the value is above this; give `above` or `below`."""
     below: float | None = None
+    """A problem while the value is below this."""
     recovers: float | None = None
     """Hysteresis: the problem closes only beyond this. Empty: at the threshold itself."""
     for_: Duration = msgspec.field(default=Duration(0), name="for")
     """How long it must last."""
     severity: int = 4
+    """0 not classified, 1 information, 2 warning, 3 average, 4 high, 5 disaster."""
     action: str
+    """`scale_out N`, `scale_in N`, `scale_to N`."""
     repeat_every: Duration = Duration(60)
     """The escalation step: act again while the problem stays open. Zabbix allows no less than 60s."""
 
@@ -184,13 +207,17 @@ class Service(_Section, frozen=True, kw_only=True):
     """`[services.NAME]`: what is scaled, and how far."""
 
     target: str
+    """NAME of a `[targets.NAME]`: where its instances run."""
     name: str = ""
     """What Docker calls it; empty: the same."""
     min: Count = 1
+    """Never fewer instances than this."""
     max: Annotated[int, msgspec.Meta(ge=1)]
+    """Never more instances than this."""
     cooldown_out: Duration = Duration(30)
+    """Pause before the next step out, counted from convergence."""
     cooldown_in: Duration = Duration(300)
-    """Counted from convergence."""
+    """Pause before the next step in, counted from convergence."""
     fresh: Duration = Duration(30)
     """An instance that was silent for longer is not counted."""
     heard: bool = True
@@ -202,6 +229,7 @@ class Service(_Section, frozen=True, kw_only=True):
     drift_hold: Duration = Duration(900)
     """How long to leave alone what somebody else changed."""
     dry_run: bool = False
+    """Decide and say so, but leave Docker alone."""
     process: Process | None = None
     rules: tuple[Rule, ...] = ()
     triggers: tuple[Threshold, ...] = ()
