@@ -11,8 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from concierge_backends import port
-from concierge_proto import errors, identity, messages
+from concierge_backends import port, trigger
+from concierge_proto import errors, messages
 
 SERVICE_HOST = "service {service}"
 """The default of `monitoring.zabbix.service_host`."""
@@ -74,12 +74,11 @@ def _read(body: bytes, source: str, received_at: datetime, service_host: str) ->
     step = _step(post, status, verdict)
     tags = _tags(post.event_tags)
     return [
-        messages.Trigger(
-            id=identity.derive("trigger", source, event_id, status, step),
-            source=source,
-            event_id=event_id,
-            status=status,
-            step=step,
+        trigger.make(
+            source,
+            event_id,
+            status,
+            step,
             service=tags.get("service") or service_of(_present(post.host), service_host),
             name=_present(post.event_name),
             severity=severity(_present(post.event_severity)),
@@ -89,7 +88,6 @@ def _read(body: bytes, source: str, received_at: datetime, service_host: str) ->
             url=_present(post.url),
             started_at=_time(_present(post.event_started)),
             received_at=received_at,
-            correlation_id=identity.derive("incident", source, event_id),
             verdict=verdict,
         )
     ]
@@ -147,15 +145,13 @@ def _step(post: Post, status: str, verdict: str) -> str:
 def _test(body: bytes, source: str, received_at: datetime) -> messages.Trigger:
     """The Test button of the media type sends the macros as they are."""
     event_id = "test-" + hashlib.sha256(body).hexdigest()[:16]
-    return messages.Trigger(
-        id=identity.derive("trigger", source, event_id, "problem", "test"),
-        source=source,
-        event_id=event_id,
-        status="problem",
-        step="test",
+    return trigger.make(
+        source,
+        event_id,
+        "problem",
+        "test",
         name="Test of the media type",
         received_at=received_at,
-        correlation_id=identity.derive("incident", source, event_id),
         verdict="test",
     )
 

@@ -1,0 +1,98 @@
+"""The one door to Zabbix's API: zabbix-utils in a thread, since its own async login blocks the loop."""
+
+import asyncio
+import contextlib
+import http.client
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple
+
+from concierge_proto import errors
+
+TIMEOUT = 30
+"""Seconds of one call."""
+
+
+class Login(NamedTuple):
+    """Who calls: a token, or a user with a password."""
+
+    token: str = ""
+    user: str = ""
+    password: str = ""
+
+
+class Api:
+    """A session. Raises Temporary when Zabbix is away, Permanent with its own words when it refuses."""
+
+    def __init__(self, session: Any, url: str) -> None:
+        self._session = session
+        self._url = url
+        self.seven: bool = session.version.major >= 7.0  # noqa: PLR2004 - the version
+        """Whether the names of 7.0 apply; those of 6.0 do not work there, and the other way round."""
+
+    async def call(self, method: str, params: Any) -> Any:
+        """Return the result of a method, e.g. `host.get`."""
+        return await asyncio.to_thread(self._call, method, params)
+
+    def _call(self, method: str, params: Any) -> Any:
+        with translated(self._url, method):
+            return self._session.send_api_request(method, params)["result"]
+
+
+@contextlib.asynccontextmanager
+async def connect(url: str, login: Login, ca_file: str = "") -> AsyncIterator[Api]:
+    """Log in while the context is open. Raises Temporary, Permanent."""
+    session = await asyncio.to_thread(_connect, url, login, ca_file)
+    try:
+        yield Api(session, url)
+    finally:
+        with contextlib.suppress(errors.Temporary, errors.Permanent):
+            await asyncio.to_thread(_logout, session, url)
+
+
+def _connect(url: str, login: Login, ca_file: str) -> Any:
+    utils = _utils()
+    if not url:
+        raise errors.Permanent("monitoring.zabbix.api_url is not set: write the address of the front end")
+    if not login.token and not (login.user and login.password):
+        raise errors.Permanent("Zabbix's API needs a token, or a user and a password")
+    with translated(url, "user.login"):
+        context = ssl.create_default_context(cafile=ca_file) if ca_file else None
+        session = utils.ZabbixAPI(url, ssl_context=context, timeout=TIMEOUT)
+        session.login(login.token or None, login.user or None, login.password or None)
+        return session
+
+
+def _logout(session: Any, url: str) -> None:
+    with translated(url, "user.logout"):
+        session.logout()
+
+
+def _utils() -> Any:
+    try:
+        import zabbix_utils  # noqa: PLC0415 - the library is an extra
+    except ImportError as error:
+        raise errors.Permanent(
+            "Zabbix's API needs zabbix-utils: pip install 'concierge-backends[zabbix]'"
+        ) from error
+    return zabbix_utils
+
+
+@contextlib.contextmanager
+def translated(url: str, method: str) -> Iterator[None]:
+    """Turn the library's errors into ours."""
+    from zabbix_utils import exceptions  # noqa: PLC0415 - the library is an extra
+
+    try:
+        yield
+    except exceptions.APIRequestError as error:
+        raise errors.Permanent(f"Zabbix refused {method}: {_words(error)}") from error
+    except exceptions.APINotSupported as error:
+        raise errors.Permanent(f"{url}: {error}") from error
+    except (exceptions.ProcessingError, OSError, http.client.HTTPException) as error:
+        raise errors.Temporary(f"Zabbix's API at {url} is away ({method}): {error}", 5) from error
+
+
+def _words(error: Any) -> str:
+    """What Zabbix said, without the request, in which a password may stand."""
+    return str(getattr(error, "data", "") or getattr(error, "message", "") or type(error).__name__)
