@@ -1,0 +1,1 @@
+"""What Concierge must reach, measured against something else in the same run."""

@@ -1,0 +1,54 @@
+"""The list of figures. One is measured by `measure()` in the module of its name, beside this one."""
+
+import importlib
+import importlib.util
+from typing import NamedTuple
+
+
+class Figure(NamedTuple):
+    """What must be reached, and against what."""
+
+    name: str
+    what: str
+    reach: str
+    against: str
+
+    @property
+    def built(self) -> bool:
+        return importlib.util.find_spec(f"benchmarks.{self.name}") is not None
+
+    def measure(self) -> int:
+        """Print what was measured; return 0 if that reaches it, else 1."""
+        code: int = importlib.import_module(f"benchmarks.{self.name}").measure()
+        return code
+
+
+ALL = (
+    Figure(
+        "collect",
+        "courier: CPU for 34,000 metrics",
+        "≤ 0.25 ×",
+        "a script, a file and zabbix_sender",
+    ),
+    Figure(
+        "memory", "courier: resident memory, same metrics", "≤ 44 MB, idle ≤ 36 MB", "a container of 128 MB"
+    ),
+    Figure(
+        "receipt", "endpoint read → Zabbix's answer in the courier's hand", "≤ 1.0 ×", "bare zabbix_sender"
+    ),
+    Figure("forward", "forwarder into Zabbix", "≥ 0.9 ×", "a raw socket with ready-made packets"),
+    Figure(
+        "webhook",
+        "webhook → stored → 202, 500 a second",
+        "p99 ≤ 10 ms, ≥ 0.6 ×",
+        "a bare handler that publishes",
+    ),
+    Figure(
+        "react",
+        "value over threshold → Docker's child",
+        "p50 ≤ 60 ms, p99 ≤ 300 ms",
+        "Zabbix 7.0's remote command",
+    ),
+    Figure("converge", "value over threshold → container runs", "≤ 1.4 ×", "Zabbix 7.0's remote command"),
+    Figure("lose", "steps and values lost or doubled under kill -9", "0", "every part, at any moment"),
+)
