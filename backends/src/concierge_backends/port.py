@@ -60,6 +60,10 @@ class Problems(Protocol):
     async def problems(self, source: str) -> list[messages.Trigger]: ...
 
 
+class System(Backend, Problems, Protocol):
+    """What the registry opens: both at once."""
+
+
 class Webhook(Protocol):
     """The way back, pure: what a system posted, as triggers. Raises Malformed with the field."""
 

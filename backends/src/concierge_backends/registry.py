@@ -1,0 +1,66 @@
+"""Which monitoring systems there are, by name; a vendor's library is imported only when it is asked for."""
+
+import importlib
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, cast
+
+from concierge_backends import port
+from concierge_proto import errors, settings
+
+BACKENDS = {
+    "embedded": "concierge_backends.embedded.backend:open",
+    "prometheus": "concierge_backends.prometheus.backend:open",
+    "zabbix": "concierge_backends.zabbix.backend:open",
+}
+"""`monitoring.backends` to what opens it."""
+
+WEBHOOKS = {
+    "alertmanager": "concierge_backends.prometheus.webhook:read",
+    "generic": "concierge_backends.embedded.webhook:read",
+    "zabbix": "concierge_backends.zabbix.webhook:read",
+}
+"""`gateway.sources.*.kind` to what reads it."""
+
+ASKED = {"alertmanager": "prometheus", "zabbix": "zabbix"}
+"""Kind of a source to the backend that lists its open problems; the embedded one repeats its own steps."""
+
+
+def open_backend(
+    name: str,
+    config: settings.Settings,
+    **options: str | None,
+) -> AbstractAsyncContextManager[port.System]:
+    """Return the backend `name`, open as long as its context.
+
+    Args:
+        name: One of BACKENDS.
+        config: The settings.
+        options: `webhook_secret` and `gateway_url`, for the one that calls the gateway itself.
+
+    Raises:
+        Permanent: There is no such backend, or its library is not installed.
+    """
+    entry = _entry(BACKENDS, name, "monitoring.backends: no backend")
+    given = options if name == "embedded" else {}
+    return cast("AbstractAsyncContextManager[port.System]", entry(config, **given))
+
+
+def webhook(kind: str) -> port.Webhook:
+    """Return the reader of what a source of this kind posts; raises Permanent as `open_backend`."""
+    return cast("port.Webhook", _entry(WEBHOOKS, kind, "no webhook of kind"))
+
+
+def _entry(table: Mapping[str, str], name: str, what: str) -> Any:
+    if name not in table:
+        raise errors.Permanent(f"{what} {name!r}: there is {', '.join(sorted(table))}")
+    module, _, function = table[name].partition(":")
+    try:
+        return getattr(importlib.import_module(module), function)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("concierge_backends"):
+            raise
+        vendor = module.split(".")[1]
+        raise errors.Permanent(
+            f"{what} {name!r} without its library {error.name}: install concierge-backends[{vendor}]",
+        ) from error
