@@ -103,11 +103,11 @@ class HttpFetch:
     def _exchange(self, connection: http.client.HTTPConnection, size: int, started: port.Started) -> bytes:
         path = self._url.path or "/"
         connection.request("GET", f"{path}?{self._url.query}" if self._url.query else path, headers=_HEADERS)
-        response = connection.getresponse()
-        started()
-        if response.status != _OK:
-            raise errors.Temporary(f"{self._where} answered {_status(response)}")
-        body = self._body(response, size)
+        with connection.getresponse() as response:
+            started()
+            if response.status != _OK:
+                raise errors.Temporary(f"{self._where} answered {_status(response)}")
+            body = self._body(response, size)
         if response.getheader("Content-Encoding", "identity") not in {"gzip", "deflate"}:
             return body
         return _capped(zlib.decompressobj(47).decompress(body, size + 1), size, self._where)
