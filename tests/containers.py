@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 from concierge_proto import settings
@@ -31,12 +32,15 @@ async def docker(*words: str) -> str:
 
 @contextlib.asynccontextmanager
 async def compose(
-    folder: Path, services: Mapping[str, str], up: Iterable[str] = ()
+    folder: Path, services: Mapping[str, Mapping[str, object]], up: Iterable[str] = ()
 ) -> AsyncIterator[settings.Target]:
-    """Give a project of these services (each with further lines of YAML), with one container of each in `up`."""
+    """Give a project of these services (what each has beyond a sleep), with one container of each in `up`."""
     project = f"ct{secrets.token_hex(4)}"
     file = folder / "compose.yaml"
-    file.write_text("services:\n" + "".join(_part(name, more) for name, more in services.items()), "utf-8")
+    base = {"image": tiny(), "command": SLEEP, "init": True, "stop_grace_period": "1s"}
+    file.write_text(
+        json.dumps({"services": {name: {**base, **more} for name, more in services.items()}}), "utf-8"
+    )
     words = ("compose", "--project-name", project, "--file", str(file))
     try:
         if up:
@@ -68,6 +72,15 @@ async def swarm(names: Iterable[str], *options: str) -> AsyncIterator[settings.T
         await docker("service", "rm", *created)
 
 
+async def met(condition: Callable[[], Awaitable[object]]) -> None:
+    """Ask until the answer is yes."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.05)
+
+
 async def until(target: port.Target, service: str, *counts: int) -> port.Observed:
     """Read until exactly so many (or one of so many) are there and run; return that reading."""
     async with asyncio.timeout(PATIENCE):
@@ -81,8 +94,3 @@ async def until(target: port.Target, service: str, *counts: int) -> port.Observe
 def tiny() -> str:
     """Return an image that has `sleep` and little else."""
     return os.environ.get("PEER_DOCKER_TINY", "busybox")
-
-
-def _part(name: str, more: str) -> str:
-    base = (f"image: {tiny()}", f"command: {' '.join(SLEEP)}", "init: true", "stop_grace_period: 1s")
-    return f"  {name}:\n" + "".join(f"    {line}\n" for line in (*base, *filter(None, more.splitlines())))

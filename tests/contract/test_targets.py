@@ -37,7 +37,7 @@ async def place(
         elif kind == "compose":
             peer.need("docker")
             target = await stack.enter_async_context(
-                containers.compose(tmp_path, dict.fromkeys(names, ""), names)
+                containers.compose(tmp_path, {key: {} for key in names}, names)
             )
         else:
             target = settings.Target(kind="process", directory=str(tmp_path / "place"))

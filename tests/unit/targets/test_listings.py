@@ -1,0 +1,99 @@
+"""From the lines that docker prints to instances: no engine, no clock."""
+
+import msgspec
+
+from concierge_scheduler.targets import compose, swarm
+
+
+def row(name: str, state: str = "running", status: str = "Up 3 minutes") -> compose.Row:
+    return compose.Row(id=name.ljust(64, "0"), name=name, state=state, status=status, service="web")
+
+
+def test_compose_counts_what_exists_and_has_not_ended() -> None:
+    states = ("running", "created", "restarting", "paused", "exited", "dead", "removing")
+    seen = compose.observed("web", [row(f"shop-web-{state}", state) for state in states])
+    assert {one.name for one in seen.instances if one.running} == {"shop-web-running"}
+    assert {one.name.rpartition("-")[2] for one in seen.instances} == set(states[:4])
+    assert (seen.wanted, seen.present, seen.settled) == (4, 4, 1)
+
+
+def test_compose_reads_health_from_the_status() -> None:
+    healthy = {
+        "Up 2 seconds": True,
+        "Up 2 seconds (healthy)": True,
+        "Up 2 seconds (health: starting)": False,
+        "Up 2 seconds (unhealthy)": False,
+    }
+    for status, expected in healthy.items():
+        assert compose.observed("web", [row("shop-web-1", status=status)]).instances[0].healthy is expected
+
+
+def test_compose_sorts_by_number() -> None:
+    seen = compose.observed("web", [row(f"shop-web-{number}") for number in (10, 2, 1)])
+    assert [one.name for one in seen.instances] == ["shop-web-1", "shop-web-2", "shop-web-10"]
+
+
+def test_the_hostname_is_the_short_id() -> None:
+    seen = compose.observed("web", [row("abcdef0123456789")])
+    assert seen.instances[0].hostname == "abcdef012345"
+
+
+def service(template: str = "", replicas: int = 2, state: str = "") -> swarm.Service:
+    spec = {
+        "Name": "shop_web",
+        "Mode": {"Replicated": {"Replicas": replicas}} if replicas else {"Global": {}},
+        "TaskTemplate": {"ContainerSpec": {"Image": "web", "Hostname": template}},
+    }
+    update = {"State": state} if state else None
+    return msgspec.convert({"ID": "s1", "Spec": spec, "UpdateStatus": update}, swarm.Service)
+
+
+def task(
+    name: str, desired: str = "Running", current: str = "Running 2 seconds ago", error: str = ""
+) -> swarm.Task:
+    line = {"ID": f"id-{name}", "Name": name, "Node": "one", "DesiredState": desired}
+    return msgspec.convert(line | {"CurrentState": current, "Error": error}, swarm.Task)
+
+
+def test_swarm_counts_what_goes_until_it_is_gone() -> None:
+    tasks = [
+        task("shop_web.1"),
+        task("shop_web.2", "Running", "Starting 1 second ago"),
+        task("shop_web.3", "Remove", "Running less than a second ago"),
+        task("shop_web.4", "Remove", "Shutdown less than a second ago"),
+        task("\\_ shop_web.1", "Shutdown", "Failed 2 minutes ago", "task: non-zero exit (1)"),
+        task("shop_web.5", "Shutdown", "Running 3 hours ago"),  # on a node that is gone
+    ]
+    seen = swarm.observed("web", service(), tasks)
+    assert [one.name for one in seen.instances] == ["shop_web.1", "shop_web.2", "shop_web.3"]
+    assert (seen.wanted, seen.present, seen.settled) == (2, 3, 2)
+
+
+def test_swarm_tells_a_rollout() -> None:
+    states = {"updating": True, "rollback_started": True, "completed": False, "paused": False, "": False}
+    for state, expected in states.items():
+        assert swarm.observed("web", service(state=state), []).changing is expected
+
+
+def test_a_global_service_wants_what_it_has() -> None:
+    seen = swarm.observed("web", service(replicas=0), [task("shop_web.node1"), task("shop_web.node2")])
+    assert seen.wanted == 2
+
+
+def test_a_task_of_history_belongs_to_its_service() -> None:
+    assert task("\\_ shop_web.1").service == "shop_web"
+    assert task("shop_web-admin.1").service == "shop_web-admin"
+
+
+def test_a_hostname_is_known_from_its_template() -> None:
+    one = task("shop_web.3")
+    templates = {
+        "": "",
+        "fixed": "fixed",
+        "{{.Service.Name}}-{{.Task.Slot}}": "shop_web-3",
+        "{{ .Node.Hostname }}.{{.Task.Name}}": "one.shop_web.3.id-shop_web.3",
+        "{{.Service.Labels.zone}}": "",
+        '{{index .Service.Labels "zone"}}': "",
+    }
+    for template, expected in templates.items():
+        assert swarm.hostname(service(template), one) == expected
