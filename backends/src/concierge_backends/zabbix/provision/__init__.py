@@ -1,0 +1,109 @@
+"""Sets a Zabbix server up for the loop, again and again to the same end.
+
+From bottom to top: `ledger` compares and writes; `templates`, `services`, `media`, `people` and `actions`
+say what is wanted; this module walks through them in the order in which one needs the other's id.
+Only the API is used: what it returns is what is compared, on an empty server and on a used one.
+"""
+
+from concierge_backends.zabbix import api, names
+from concierge_backends.zabbix.provision import actions, ledger, media, people, services, templates
+from concierge_backends.zabbix.provision.ledger import Change
+from concierge_proto import settings
+
+__all__ = ["Change", "apply"]
+
+HOST_GROUP = ledger.Kind("host group", "hostgroup", "groupid", "name")
+TEMPLATE_GROUP = ledger.Kind("template group", "templategroup", "groupid", "name")
+
+
+async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
+    config: settings.Settings,
+    *,
+    url: str = "",
+    user: str = "",
+    password: str = "",
+    token: str = "",
+    gateway_url: str,
+    source: str = "zabbix",
+    secret: str,
+    dry_run: bool = False,
+) -> list[Change]:
+    """Make the server as the configuration wants it; with `dry_run` only say what would change.
+
+    Args:
+        config: The settings; services, their thresholds and names in Zabbix count.
+        url: The front end; empty: `monitoring.zabbix.api_url`.
+        user: A super admin, with `password`; or none, with `token`.
+        password: See `user`.
+        token: An API token of a super admin.
+        gateway_url: Where Zabbix reaches the gateway, e.g. `http://10.0.0.5:8080`.
+        source: The gateway's source: webhooks go to `/webhooks/NAME`.
+        secret: What signs them, as in the source's `secret_file`; must be text.
+        dry_run: Write nothing.
+
+    Raises:
+        Temporary: Zabbix is away; what was done stays, and the next call goes on from there.
+        Permanent: It refused, or the configuration asks for what cannot be.
+    """
+    own = config.monitoring.zabbix
+    login = api.Login(token=token) if token else api.Login(user=user, password=password)
+    async with api.connect(url or own.api_url, login, own.ca_file) as door:
+        book = ledger.Ledger(door, dry_run=dry_run)
+        hook = f"{gateway_url.rstrip('/')}/webhooks/{source}"
+        await _walk(book, config, hook, own.api_url or url, secret)
+        return book.changes
+
+
+async def _walk(
+    book: ledger.Ledger, config: settings.Settings, hook: str, front_end: str, secret: str
+) -> None:
+    groups = await _host_groups(book, config)
+    template_group = await _template_group(book)
+    shared = await templates.settle(book, template_group)
+    own = await _service_templates(book, config, template_group, shared[templates.INSTANCE])
+    triggers = await services.settle(book, config, groups[services.GROUP], shared[templates.SERVICE])
+    media_id = await media.settle(book, hook, front_end, secret)
+    user_id = await people.settle(book, groups.values(), media_id)
+    docs = []
+    for name, service in config.services.items():
+        docs += [
+            actions.on_trigger(name, threshold, triggers[name, threshold.name], media_id, user_id)
+            for threshold in service.triggers
+        ]
+        group = groups[names.host_group(config, name)]
+        docs.append(actions.on_registration(name, group, own[instance_template(name)]))
+    await actions.settle(book, docs)
+
+
+def instance_template(service: str) -> str:
+    """A template a service: its tag `service` is on every problem of its instances, on 6.0 too."""
+    return f"{templates.INSTANCE} of {service}"
+
+
+async def _host_groups(book: ledger.Ledger, config: settings.Settings) -> dict[str, str]:
+    wanted = [services.GROUP, *(names.host_group(config, service) for service in config.services)]
+    docs = [{"name": name} for name in dict.fromkeys(wanted)]
+    found = await book.find("hostgroup.get", {"filter": {"name": wanted}})
+    return await book.settle(HOST_GROUP, docs, found)
+
+
+async def _template_group(book: ledger.Ledger) -> str:
+    kind = TEMPLATE_GROUP if book.seven else HOST_GROUP
+    found = await book.find(f"{kind.api}.get", {"filter": {"name": [templates.GROUP]}})
+    ids = await book.settle(kind, [{"name": templates.GROUP}], found)
+    return ids[templates.GROUP]
+
+
+async def _service_templates(
+    book: ledger.Ledger, config: settings.Settings, group: str, base: str
+) -> dict[str, str]:
+    docs = [
+        templates.template(
+            instance_template(service),
+            group,
+            templates=[{"templateid": base}],
+            tags=[{"tag": "service", "value": service}],
+        )
+        for service in config.services
+    ]
+    return await templates.settle_templates(book, docs)

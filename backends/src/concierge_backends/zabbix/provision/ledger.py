@@ -1,0 +1,129 @@
+"""What is wanted against what is found: only the difference is written, and a plan writes nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from concierge_backends.zabbix import api
+
+NEW = "new:"
+"""How the id begins of what a plan would create."""
+
+Doc = dict[str, Any]
+"""An object as Zabbix's API takes it."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What was done, or in a plan would be done, about one object."""
+
+    change: Literal["create", "update", "none"]
+    kind: str
+    name: str
+    fields: tuple[str, ...] = ()
+    """Which of them an update changes."""
+
+
+class Kind(NamedTuple):
+    """A sort of object in the API."""
+
+    title: str
+    api: str
+    """Its methods are `api.create`, `api.update`."""
+    id: str
+    name: str
+    """The field by which ours is found again."""
+    fixed: tuple[str, ...] = ()
+    """Fields that are given at creation and never compared."""
+    shared: tuple[str, ...] = ()
+    """Lists to which others may add: ours must be among them."""
+    suffix: str = ""
+    """`global` for `usermacro.createglobal`."""
+
+
+class Ledger:
+    """Makes the server as it is wanted, and writes down each change. Raises Temporary, Permanent."""
+
+    def __init__(self, door: api.Api, *, dry_run: bool) -> None:
+        self._door = door
+        self._dry = dry_run
+        self.changes: list[Change] = []
+
+    @property
+    def seven(self) -> bool:
+        return self._door.seven
+
+    async def find(self, method: str, params: Mapping[str, Any], *parents: str) -> list[Doc]:
+        """Return what there is; nothing below a parent that a plan has only imagined."""
+        if any(parent.startswith(NEW) for parent in parents):
+            return []
+        found: list[Doc] = await self._door.call(method, {"output": "extend", **params})
+        return found
+
+    async def settle(self, kind: Kind, wanted: Sequence[Doc], found: Sequence[Doc]) -> dict[str, str]:
+        """Create what is missing, update what differs; return the ids by name."""
+        have = {doc[kind.name]: doc for doc in found}
+        ids = {name: str(doc[kind.id]) for name, doc in have.items()}
+        missing = [doc for doc in wanted if doc[kind.name] not in have]
+        updates = []
+        for doc in wanted:
+            if old := have.get(doc[kind.name]):
+                updates += self._update(kind, old, doc)
+        ids |= await self._create(kind, missing)
+        if updates and not self._dry:
+            await self._door.call(f"{kind.api}.update{kind.suffix}", updates)
+        return {doc[kind.name]: ids[doc[kind.name]] for doc in wanted}
+
+    def _update(self, kind: Kind, old: Doc, doc: Doc) -> list[Doc]:
+        changed = difference(kind, old, doc)
+        self._note("update" if changed else "none", kind, doc, tuple(changed))
+        return [{kind.id: old[kind.id], **changed}] if changed else []
+
+    async def _create(self, kind: Kind, docs: Sequence[Doc]) -> dict[str, str]:
+        for doc in docs:
+            self._note("create", kind, doc)
+        names = [doc[kind.name] for doc in docs]
+        if not docs or self._dry:
+            return {name: NEW + name for name in names}
+        made = await self._door.call(f"{kind.api}.create{kind.suffix}", list(docs))
+        return dict(zip(names, map(str, made[f"{kind.id}s"]), strict=True))
+
+    def _note(
+        self, change: Literal["create", "update", "none"], kind: Kind, doc: Doc, fields: tuple[str, ...] = ()
+    ) -> None:
+        self.changes.append(Change(change, kind.title, str(doc[kind.name]), fields))
+
+
+def difference(kind: Kind, old: Doc, doc: Doc) -> Doc:
+    """Return the fields to write."""
+    changed: Doc = {}
+    for field, want in doc.items():
+        have = old.get(field)
+        if field in kind.fixed or same(have, want):
+            continue
+        if field in kind.shared:
+            missing = [one for one in want if not any(same(other, one) for other in have or ())]
+            if missing:
+                changed[field] = [{key: other[key] for key in want[0]} for other in have or ()] + missing
+        else:
+            changed[field] = want
+    return changed
+
+
+def same(have: Any, want: Any) -> bool:
+    """Compare what the API returns with what it was given: text for numbers, more fields, another order."""
+    if isinstance(want, dict):
+        return isinstance(have, dict) and all(same(have.get(key), value) for key, value in want.items())
+    if isinstance(want, list):
+        return isinstance(have, list) and len(have) == len(want) and _pair(have, want)
+    return str(have) == str(want)
+
+
+def _pair(have: list[Any], want: list[Any]) -> bool:
+    left = list(have)
+    for one in want:
+        match = next((other for other in left if same(other, one)), None)
+        if match is None:
+            return False
+        left.remove(match)
+    return True
