@@ -24,7 +24,7 @@ setup: .venv/.ready ## the environment, from requirements.lock; a second time co
 .tools/bin/uv:
 	@echo "setup: bringing uv into .tools"
 	@$(PYTHON) -m venv .tools || { echo "setup: $(PYTHON) cannot make environments (Debian: apt-get install python3-venv)"; exit 1; }
-	@.tools/bin/pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'
+	@.tools/bin/pip install -qq --disable-pip-version-check 'uv>=0.13,<0.14'
 
 # The rooms are built with uv_build from the lock, not with one fetched unpinned into a build environment.
 .venv/.ready: requirements.lock $(ROOMS:%=%/pyproject.toml) | $(OWN)
