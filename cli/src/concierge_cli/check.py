@@ -4,7 +4,7 @@ import typer
 
 from concierge_backends import registry
 from concierge_cli import output
-from concierge_gateway import rules
+from concierge_gateway import actions
 from concierge_proto import errors, metric, settings
 
 app = typer.Typer(help="The configuration.", no_args_is_help=True)
@@ -47,22 +47,21 @@ def verify(found: settings.Settings) -> None:
         for field in ("secret_file", "token_file"):
             if path := getattr(source, field):
                 settings.read_secret(path, f"gateway.sources.{name}.{field}")
+    actions.check(found)
     for name, service in found.services.items():
         _verify_service(f"services.{name}", service)
 
 
 def _verify_service(path: str, service: settings.Service) -> None:
-    for action in [what.action for what in service.rules] + [what.action for what in service.triggers]:
-        _at(f"{path}: action", rules.parse_action, action)
     for trigger in service.triggers:
         if trigger.metric not in {"heard", "running"}:
-            _at(f"{path}.triggers: {trigger.name!r}", metric.parse, trigger.metric)
+            _verify_metric(f"{path}.triggers: {trigger.name!r}", trigger.metric)
     for name in service.aggregates.metrics:
-        _at(f"{path}.aggregates.metrics", metric.parse, name)
+        _verify_metric(f"{path}.aggregates.metrics", name)
 
 
-def _at(path: str, read, text: str) -> None:  # type: ignore[no-untyped-def]
+def _verify_metric(path: str, text: str) -> None:
     try:
-        read(text)
+        metric.parse(text)
     except errors.Malformed as error:
         raise errors.Malformed(f"{path}: {error}") from None

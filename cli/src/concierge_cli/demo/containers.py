@@ -22,6 +22,10 @@ services:
 """
 
 
+_BUILDER = {"DOCKER_BUILDKIT": "0"} if "PEER_DOCKER_IMAGE" in os.environ else {}
+"""BuildKit asks a registry for a base image that only this engine has."""
+
+
 class Placed(NamedTuple):
     """Where the first instance runs, and what Docker calls it."""
 
@@ -41,6 +45,7 @@ async def docker(*arguments: str) -> str:
             "docker",
             *where,
             *arguments,
+            env={**os.environ, **_BUILDER},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
