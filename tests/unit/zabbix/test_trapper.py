@@ -1,0 +1,135 @@
+"""The trapper port when the server is not at its best."""
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+
+from concierge_backends.zabbix import packets, trapper
+from concierge_proto import errors
+from tests.unit.zabbix import trappers
+
+ROWS = [packets.Row("h", f"k{number}", "1", 1_700_000_000, number) for number in range(12_000)]
+
+
+def free() -> str:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{found.getsockname()[1]}"
+
+
+async def test_many_values_go_in_packets_of_5000_in_order() -> None:
+    async with trappers.trapper() as fake:
+        assert await trapper.Trapper([fake.address], 5).deliver("h", ROWS) == 12_000
+    assert [len(request["data"]) for request in fake.requests] == [5000, 5000, 2000]
+    assert [row["key"] for row in fake.values()] == [row.key for row in ROWS]
+
+
+async def test_a_slow_server_gets_smaller_packets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trapper, "SLOW", -1.0)
+    async with trappers.trapper() as fake:
+        await trapper.Trapper([fake.address], 5).deliver("h", ROWS)
+    assert [len(request["data"]) for request in fake.requests] == [5000, 2500, 2000, 2000, 500]
+
+
+async def test_one_limit_holds_over_a_silent_server() -> None:
+    async def never(request: dict[str, Any]) -> bytes:
+        await asyncio.sleep(60)
+        return b""
+
+    async with trappers.trapper(never) as fake:
+        with pytest.raises(errors.Temporary, match=r"no answer within 0\.2 s"):
+            async with asyncio.timeout(2):
+                await trapper.Trapper([fake.address], 0.2).deliver("h", ROWS[:1])
+
+
+@pytest.mark.parametrize(
+    "answer", [None, b"ZBXD", b"ZBXD\x01\x10\x00\x00\x00\x00\x00\x00\x00{", b"HTTP/1.1 400 Bad Request\r\n"]
+)
+async def test_a_cut_or_foreign_answer_is_temporary(answer: bytes | None) -> None:
+    async with trappers.trapper(lambda _: answer) as fake:
+        with pytest.raises(errors.Temporary, match=fake.address):
+            await trapper.Trapper([fake.address], 5).deliver("h", ROWS[:1])
+
+
+async def test_nobody_there_is_temporary_and_named() -> None:
+    nowhere = free()
+    with pytest.raises(errors.Temporary, match=nowhere):
+        await trapper.Trapper([nowhere], 5).deliver("h", ROWS[:1])
+
+
+async def test_the_second_node_takes_over_and_is_asked_first_from_then_on() -> None:
+    nowhere = free()
+    async with trappers.trapper() as fake:
+        door = trapper.Trapper([nowhere, fake.address], 5)
+        assert await door.deliver("h", ROWS[:1]) == 1
+        assert door._servers == [fake.address, nowhere]
+
+
+async def test_a_redirect_is_followed_and_remembered_for_that_host() -> None:
+    async with trappers.trapper() as second:
+        moved = trappers.reply(response="failed", redirect={"revision": 1, "address": second.address})
+        async with trappers.trapper(lambda _: moved) as first:
+            door = trapper.Trapper([first.address], 5)
+            assert await door.deliver("h", ROWS[:1]) == 1
+            assert await door.deliver("h", ROWS[:1]) == 1
+            assert (len(first.requests), len(second.requests)) == (1, 2)
+
+
+async def test_a_circle_of_redirects_ends() -> None:
+    def round_and_round(_: dict[str, Any]) -> bytes:
+        return trappers.reply(response="failed", redirect={"revision": 1, "address": fake.address})
+
+    async with trappers.trapper(round_and_round) as fake:
+        with pytest.raises(errors.Temporary, match="redirected 3 times"):
+            await trapper.Trapper([fake.address], 5).deliver("h", ROWS[:1])
+
+
+async def test_a_paused_server_is_temporary() -> None:
+    paused = trappers.reply(response="failed", info="data collection has been paused")
+    async with trappers.trapper(lambda _: paused) as fake:
+        with pytest.raises(errors.Temporary, match="paused"):
+            await trapper.Trapper([fake.address], 5).deliver("h", ROWS[:1])
+
+
+async def test_no_more_than_two_connections_at_once() -> None:
+    busy, most = 0, 0
+
+    async def slowly(request: dict[str, Any]) -> bytes:
+        nonlocal busy, most
+        busy, most = busy + 1, max(most, busy + 1)
+        await asyncio.sleep(0.01)
+        busy -= 1
+        return trappers.counted(1, 0)
+
+    async with trappers.trapper(slowly) as fake:
+        door = trapper.Trapper([fake.address], 5)
+        await asyncio.gather(*(door.deliver(f"h{number}", ROWS[:1]) for number in range(10)))
+    assert most == trapper.CONNECTIONS
+
+
+async def test_a_heartbeat_needs_no_answer() -> None:
+    async with trappers.trapper(lambda _: None) as fake:
+        await trapper.Trapper([fake.address], 5).alive("h", 10)
+    assert fake.kinds() == ["active check heartbeat"]
+
+
+@pytest.mark.parametrize(
+    ("node", "parts"),
+    [
+        ("zabbix.example:10052", ("zabbix.example", 10052)),
+        ("zabbix.example", ("zabbix.example", 10051)),
+        ("[::1]:10052", ("::1", 10052)),
+        ("[::1]", ("::1", 10051)),
+        ("2001:db8::1", ("2001:db8::1", 10051)),
+    ],
+)
+def test_addresses(node: str, parts: tuple[str, int]) -> None:
+    assert trapper.address(node) == parts
+
+
+def test_without_a_ca_there_is_no_tls() -> None:
+    assert trapper.tls("", "", "") is None
+    with pytest.raises(errors.Permanent, match=r"cannot use /nowhere/ca\.pem"):
+        trapper.tls("/nowhere/ca.pem", "", "")
