@@ -33,8 +33,9 @@ class Page(NamedTuple):
 
 
 def family(kind: str, field: str) -> str:
-    """Return the name of the samples of one field."""
-    return _UNSAFE.sub("_", f"concierge_{kind}_{field}")
+    """Return the name of the samples of one field; what only rises ends in `_total`, as in OpenMetrics it must."""
+    total = "_total" if (kind, field) in _COUNTERS else ""
+    return _UNSAFE.sub("_", f"concierge_{kind}_{field}{total}")
 
 
 def snapshot(snapshot: messages.Snapshot) -> Page:
