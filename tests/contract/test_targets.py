@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib
 import secrets
 import sys
 from collections.abc import AsyncIterator
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from concierge_proto import errors, settings
-from concierge_scheduler.targets import port
+from concierge_scheduler.targets import port, registry
 from tests import containers, peer
 
 SLEEPING = settings.Process(command=(sys.executable, "-c", "import time; time.sleep(1000)"))
@@ -54,12 +53,14 @@ async def target(
     kind: str, place: tuple[settings.Target, dict[str, settings.Service]], nats_url: str
 ) -> AsyncIterator[port.Target]:
     config, services = place
-    module = importlib.import_module(f"concierge_scheduler.targets.{kind}")
-    async with module.open("here", config, services, nats_url) as opened:
+    opening = registry.find(kind)
+    async with opening("here", config, services, nats_url) as opened:
         for service in services:
             await opened.scale(service, 1, "begin")
             await containers.until(opened, service, 1)
         yield opened
+        if kind == "process":
+            await asyncio.gather(*(opened.scale(service, 0, "end") for service in services))
 
 
 async def test_reading_shows_each_service_by_our_name(target: port.Target) -> None:
@@ -133,9 +134,9 @@ async def test_one_place_is_one_place_under_two_names(
     if kind == "memory":
         pytest.skip("each memory target is a place of its own")
     config, _ = place
-    module = importlib.import_module(f"concierge_scheduler.targets.{kind}")
+    opening = registry.find(kind)
     async with (
-        module.open("here", config, {}, nats_url) as one,
-        module.open("there", config, {}, nats_url) as other,
+        opening("here", config, {}, nats_url) as one,
+        opening("there", config, {}, nats_url) as other,
     ):
         assert await one.identity() == await other.identity() != ""

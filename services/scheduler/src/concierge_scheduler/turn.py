@@ -49,13 +49,17 @@ def step(
     return _answer_refused(policy, _line_up(policy, state, now), now)
 
 
-def finish(state: State, outcome: messages.Outcome) -> State:
-    """Close the running change. A cooldown begins now, unless nothing came of it."""
+def finish(state: State, outcome: messages.Outcome, count: int | None = None) -> State:
+    """Close the running change. A cooldown begins now, unless nothing came of it.
+
+    `count`: what the endpoint strives for; slow instances of it are no drift later.
+    """
     change = state.running
     if change is None:
         return state
-    state = _change(state, running=None, count=outcome.after)
-    if outcome.result != "failed" or outcome.after != change.before:
+    left = outcome.after if count is None else count
+    state = _change(state, running=None, count=left)
+    if outcome.result != "failed" or left != change.before:
         state = (
             _change(state, out_at=outcome.at, in_at=None)
             if change.outward

@@ -1,0 +1,125 @@
+"""Looks after one service: takes commands in at any time, decides and acts one turn after the other.
+
+┌──▶ asleep ──command · gate's time · watch · instance stopped──▶ turn
+│                                                                  │ look, decide, store, tell
+├── nothing · wait until · refuse ◀────────────────────────────────┤
+│                                                                  │ act: number stored
+│                                                                  ▼
+└── told, cooldown begins ◀── converged · partial · timed_out · failed ◀── converge
+                                                                   ▲
+start with a change that somebody left running ────────────────────┘
+"""
+
+import asyncio
+import logging
+
+from concierge_proto import errors, messages, settings
+from concierge_scheduler import converge, metrics, turn
+from concierge_scheduler.bounds import View
+from concierge_scheduler.ledger import Ledger
+from concierge_scheduler.state import Change, State
+
+log = logging.getLogger(__name__)
+
+_AGAIN = 2.0
+"""Seconds until what could not be stored or told is tried again."""
+_UNEXPECTED = 10.0
+
+
+class Attendant:
+    """One service on one target, for as long as the lease is held."""
+
+    def __init__(self, place: converge.Place, policy: settings.Service, ledger: Ledger) -> None:
+        self._place = place
+        self._policy = policy
+        self._ledger = ledger
+        self._wake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Ask for a turn soon."""
+        self._wake.set()
+
+    async def take(self, command: messages.Command) -> None:
+        """Store what a command means; raises Temporary when it must come again."""
+        now = self._place.now()
+        metrics.COMMANDS.labels(self._policy.target, command.verb).inc()
+        state = await self._ledger.change(lambda known: turn.take(self._policy, known, command, now))
+        if state.running:
+            await self._step(self._view_at_hand())  # a turn is being taken: say at least that it waits
+        if state.unsaid:
+            await self._ledger.publish()
+        self.wake()
+
+    async def run(self) -> None:
+        """Take turns until cancelled."""
+        await self._begin()
+        while True:
+            self._wake.clear()
+            pause = await self._guarded()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _begin(self) -> None:
+        """Finish what an earlier holder left half done."""
+        now = self._place.now()
+        await self._ledger.change(lambda known: turn.mend(known, now))
+        if self._ledger.state.running:
+            await self._converge(self._ledger.state.running, resumed=True)
+
+    async def _guarded(self) -> float | None:
+        """Take one turn whatever happens; return the seconds until the next, None: until woken."""
+        try:
+            return await self._turn()
+        except errors.ConciergeError as error:
+            log.warning("%s: %s", self._ledger.service, error)
+            return _AGAIN
+        except Exception:
+            log.exception("%s: unexpected; trying again in %g s", self._ledger.service, _UNEXPECTED)
+            return _UNEXPECTED
+
+    async def _turn(self) -> float | None:
+        if self._ledger.state.running:  # stored, and then something went wrong
+            await self._converge(self._ledger.state.running, resumed=True)
+        state = await self._step(await self._look())
+        await self._ledger.publish()
+        if state.running:
+            await self._converge(state.running, resumed=False)
+            return 0.0
+        due = turn.wake(state)
+        pauses = [max(0.0, (due - self._place.now()).total_seconds())] if due else []
+        pauses += [_AGAIN] if self._ledger.state.unsaid else []
+        return min(pauses, default=None)
+
+    async def _look(self) -> View | None:
+        """Read the target for a command; without one the watch's last listing will do."""
+        if not self._ledger.state.wishes and self._place.survey.last is not None:
+            return self._view_at_hand()
+        try:
+            await self._place.survey.read()
+        except errors.ConciergeError as error:
+            log.info("%s: %s", self._ledger.service, error)
+        return self._view_at_hand()
+
+    def _view_at_hand(self) -> View | None:
+        sight = self._place.survey.last
+        return None if sight is None else self._place.view(self._ledger.service, self._policy, sight)
+
+    async def _step(self, view: View | None) -> State:
+        now, lease = self._place.now(), self._place.lease.revision
+        state = await self._ledger.change(
+            lambda known: turn.step(self._policy, known, view, now, lease),
+        )
+        metrics.WAITING.labels(self._ledger.service).set(len(state.wishes))
+        if state.count is not None:
+            metrics.INSTANCES.labels(self._ledger.service).set(state.count)
+        return state
+
+    async def _converge(self, change: Change, *, resumed: bool) -> None:
+        act = converge.Convergence(self._place, self._ledger.service, self._policy, change)
+        ended = await act.run(resumed=resumed)
+        log.info("%s: %d → %d %s", self._ledger.service, change.before, change.wanted, ended.outcome.result)
+        await self._ledger.change(lambda known: turn.finish(known, ended.outcome, ended.strives_for))
+        await self._ledger.publish()

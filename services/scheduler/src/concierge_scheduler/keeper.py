@@ -1,0 +1,188 @@
+"""Keeps one target: holds its lease, takes its commands in, and has an attendant for each service.
+
+endpoint found ──▶ standby ──lease taken──▶ attending ──lease lost──▶ standby
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from concierge_proto import bus, errors, identity, messages, settings, subjects
+from concierge_scheduler import metrics, survey, turn
+from concierge_scheduler.attendant import Attendant
+from concierge_scheduler.converge import Place
+from concierge_scheduler.ledger import Ledger
+from concierge_scheduler.presence import Presence
+from concierge_scheduler.targets import port
+
+log = logging.getLogger(__name__)
+
+WATCH = 30.0
+"""Seconds between two listings that look for drift and dead instances."""
+_ACK_WAIT = 5.0
+"""Seconds; a command waits so long for a new holder when the old one was killed with it in hand."""
+_ABROAD = re.compile(r"[^A-Za-z0-9_=./-]")
+
+
+class _Lost(Exception):
+    """The lease is gone: stop everything."""
+
+
+def utc() -> datetime:
+    return datetime.now(UTC)
+
+
+class Keeper:
+    """The one that acts on a target, or stands by to."""
+
+    def __init__(
+        self,
+        name: str,
+        services: Mapping[str, settings.Service],
+        link: bus.Bus,
+        presence: Presence,
+        *,
+        now: Callable[[], datetime] = utc,
+        watch: float = WATCH,
+    ) -> None:
+        self._name = name
+        self._services = {service: policy for service, policy in services.items() if policy.target == name}
+        self._link = link
+        self._presence = presence
+        self._now = now
+        self._watch_every = watch
+        self._attendants: dict[str, Attendant] = {}
+        self._look_soon = asyncio.Event()
+        self.attending = asyncio.Event()
+        """Set while every service has its attendant."""
+
+    async def run(self, target: port.Target, endpoint: str) -> None:
+        """Hold the endpoint's lease whenever it can be had, and attend to the services; until cancelled."""
+        owner = f"{self._link.who} {identity.mint()}"
+        lease = bus.Lease(self._link.store("concierge_leases"), _ABROAD.sub("-", endpoint), owner)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(lease.run())
+            group.create_task(self._attend_forever(target, lease))
+
+    async def _attend_forever(self, target: port.Target, lease: bus.Lease) -> NoReturn:
+        while True:
+            await lease.taken()
+            try:
+                await self._attend_while_held(target, lease)
+            except* _Lost:
+                log.warning("target %s: the lease is lost", self._name)
+            except* errors.ConciergeError as group:
+                log.warning("target %s: %s", self._name, group.exceptions[0])
+                await asyncio.sleep(1)
+
+    async def _attend_while_held(self, target: port.Target, lease: bus.Lease) -> None:
+        metrics.HOLDING.labels(self._name).set(1)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_until_lost(lease))
+                group.create_task(self._attend(target, lease))
+        finally:
+            self.attending.clear()
+            metrics.HOLDING.labels(self._name).set(0)
+
+    async def _attend(self, target: port.Target, lease: bus.Lease) -> None:
+        place = Place(target, survey.Survey(target), self._presence, lease, self._now)
+        await self._presence.loaded.wait()
+        await self._engage(place)
+        await self._look(place)
+        await self._tell(lease)
+        worker = bus.Worker(
+            self._link,
+            self._take,
+            stream="COMMANDS",
+            durable=f"scheduler-{self._name}",
+            subjects=(f"{subjects.ROOT}.command.{self._name}.*",),
+            lanes=1,
+            ack_wait=_ACK_WAIT,
+        )
+        async with asyncio.TaskGroup() as group:
+            for attendant in self._attendants.values():
+                group.create_task(attendant.run())
+            group.create_task(worker.run())
+            group.create_task(self._watch(place))
+            self.attending.set()
+
+    async def _engage(self, place: Place) -> None:
+        """Read every service's document, and find it an attendant."""
+        ledgers = {service: Ledger(self._link, service, place.lease) for service in self._services}
+        await asyncio.gather(*(ledger.open() for ledger in ledgers.values()))
+        self._attendants = {
+            service: Attendant(place, self._services[service], ledger) for service, ledger in ledgers.items()
+        }
+
+    async def _take(self, delivery: bus.Delivery) -> None:
+        """Acknowledged, on return, because it is stored."""
+        command = delivery.read(messages.Command)
+        where = subjects.parse(delivery.subject)
+        if (command.target, command.service) != (where.detail, where.service):
+            raise errors.Malformed(
+                f"the command is for {command.service} on {command.target}, and came on {delivery.subject}",
+            )
+        attendant = self._attendants.get(command.service)
+        if attendant:
+            await attendant.take(command)
+        else:
+            await self._refuse(command)
+
+    async def _refuse(self, command: messages.Command) -> None:
+        decision = turn.unknown(command, self._now())
+        message = self._link.pack(
+            subjects.event(command.service, "decision"),
+            decision,
+            id=decision.id,
+            correlation_id=command.correlation_id,
+            causation_id=command.id,
+        )
+        await self._link.publish(message)
+        metrics.count(decision)
+
+    async def _watch(self, place: Place) -> None:
+        """List the target now and then, and at once when an instance says that it stops."""
+        self._presence.listeners.append(self._hear_stop)
+        try:
+            while True:
+                self._look_soon.clear()
+                try:
+                    async with asyncio.timeout(self._watch_every):
+                        await self._look_soon.wait()
+                except TimeoutError:
+                    pass
+                await self._look(place)
+                for attendant in self._attendants.values():
+                    attendant.wake()
+        finally:
+            self._presence.listeners.remove(self._hear_stop)
+
+    async def _look(self, place: Place) -> None:
+        try:
+            await place.survey.read()
+        except errors.ConciergeError as error:
+            log.warning("target %s: %s", self._name, error)
+
+    def _hear_stop(self, service: str) -> None:
+        if service in self._services:
+            self._look_soon.set()
+
+    async def _tell(self, lease: bus.Lease) -> None:
+        """Put the change of holder on record."""
+        control = messages.Control(
+            service=subjects.NOBODY,
+            what="lease_taken",
+            detail=f"target {self._name}, {lease.key}, revision {lease.revision}",
+            owner=self._link.who,
+            at=self._now(),
+        )
+        await self._link.publish(self._link.pack(subjects.event(subjects.NOBODY, "control"), control))
+
+
+async def _until_lost(lease: bus.Lease) -> NoReturn:
+    await lease.lost()
+    raise _Lost
