@@ -38,7 +38,7 @@ async def refused(found: Request, limit: int = 100) -> answers.Refusal:
 
 
 async def test_chunks_become_a_body() -> None:
-    assert await intake.read(request([b'{"a"', b": 1", b"}"]), 100) == b'{"a": 1}'
+    assert await intake.read(request([b'{"a"', b": 1", b"}"]), 100, 1) == b'{"a": 1}'
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ async def test_chunks_become_a_body() -> None:
     ],
 )
 async def test_json_by_any_name(value: bytes) -> None:
-    assert await intake.read(request(headers=[(b"content-type", value)]), 100) == b"{}"
+    assert await intake.read(request(headers=[(b"content-type", value)]), 100, 1) == b"{}"
 
 
 async def test_exactly_the_limit_is_allowed() -> None:
-    assert len(await intake.read(request([b"x" * 60, b"x" * 40]), 100)) == 100
+    assert len(await intake.read(request([b"x" * 60, b"x" * 40]), 100, 1)) == 100
 
 
 async def test_an_announced_flood_is_refused_before_it_comes() -> None:
@@ -121,4 +121,4 @@ async def test_what_is_not_read(headers: list[tuple[bytes, bytes]], status: int,
 
 
 async def test_other_headers_may_stand_twice() -> None:
-    assert await intake.read(request(headers=[JSON, (b"via", b"a"), (b"via", b"b")]), 100) == b"{}"
+    assert await intake.read(request(headers=[JSON, (b"via", b"a"), (b"via", b"b")]), 100, 1) == b"{}"

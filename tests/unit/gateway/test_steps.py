@@ -31,12 +31,15 @@ def after(seconds: float) -> datetime:
 
 
 def test_the_first_tick_is_the_webhook_itself() -> None:
-    assert steps.ticked(trigger(), 60, after(59.9)) == trigger()
-    assert steps.ticked(trigger(), 60, after(-100)) == trigger()  # its clock may be ahead of ours
+    assert steps.ticked(trigger(), 60, BEGAN, after(59.9)) == trigger()
+    assert steps.ticked(trigger(), 60, BEGAN, after(-100)) == trigger()  # its clock may be ahead of ours
 
 
 def test_each_tick_is_a_step() -> None:
-    first, second = steps.ticked(trigger(), 60, after(60)), steps.ticked(trigger(), 60, after(120))
+    first, second = (
+        steps.ticked(trigger(), 60, BEGAN, after(60)),
+        steps.ticked(trigger(), 60, BEGAN, after(120)),
+    )
     assert (first.step, second.step) == ("tick 1", "tick 2")
     assert len({trigger().id, first.id, second.id}) == 3
     assert first.problem == trigger().problem
@@ -45,17 +48,20 @@ def test_each_tick_is_a_step() -> None:
 
 @given(st.floats(60, 10_000), st.floats(60, 10_000), st.floats(1, 600))
 def test_the_same_tick_has_the_same_id(one: float, other: float, every: float) -> None:
-    a, b = steps.ticked(trigger(), every, after(one)), steps.ticked(trigger(), every, after(other))
+    a, b = (
+        steps.ticked(trigger(), every, BEGAN, after(one)),
+        steps.ticked(trigger(), every, BEGAN, after(other)),
+    )
     assert (a.id == b.id) == (a.step == b.step)
 
 
 @pytest.mark.parametrize(
     ("fields", "every"),
-    [({}, 0), ({"status": "resolved"}, 60), ({"started_at": None}, 60)],
-    ids=["no repeat_every", "resolved", "no start"],
+    [({}, 0), ({"status": "resolved"}, 60)],
+    ids=["no repeat_every", "resolved"],
 )
 def test_what_does_not_tick(fields: dict[str, Any], every: float) -> None:
-    assert steps.ticked(trigger(**fields), every, after(1000)) == trigger(**fields)
+    assert steps.ticked(trigger(**fields), every, BEGAN, after(1000)) == trigger(**fields)
 
 
 @pytest.mark.parametrize(
@@ -76,17 +82,21 @@ def test_who_tells_steps_apart(kind: str, step: str, its_own: bool) -> None:
 
 def test_what_follows_and_when() -> None:
     last = trigger(verdict="command", detail="d", commands=("x",))
-    assert steps.following(last, 60, "alertmanager", after(30)) is None
-    following = steps.following(last, 60, "alertmanager", after(61))
+    assert steps.following(last, 60, BEGAN, after(30)) is None
+    following = steps.following(last, 60, BEGAN, after(61))
     assert following is not None
     assert (following.step, following.received_at, following.verdict) == ("tick 1", after(61), "")
-    assert steps.following(following, 60, "alertmanager", after(90)) is None
-    assert steps.following(last, 60, "zabbix", after(61)) is None
-    assert steps.following(trigger(step="2"), 60, "generic", after(61)) is None
+    assert steps.following(following, 60, BEGAN, after(90)) is None
+
+
+def test_a_problem_that_does_not_say_when_it_began_counts_from_when_it_was_heard() -> None:
+    silent = trigger(started_at=None)
+    assert steps.ticked(silent, 60, after(100), after(150)) == silent
+    assert steps.ticked(silent, 60, after(100), after(160)).step == "tick 1"
 
 
 def test_a_found_end_is_the_end_that_a_webhook_would_tell() -> None:
-    gone = steps.resolved(steps.ticked(trigger(), 60, after(120)), after(200))
+    gone = steps.resolved(steps.ticked(trigger(), 60, BEGAN, after(120)), after(200))
     assert gone.id == trigger(status="resolved").id
     assert (gone.status, gone.step, gone.verdict) == ("resolved", "", "")
 

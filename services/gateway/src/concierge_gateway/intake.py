@@ -22,8 +22,8 @@ _LAST_WORD = {"Connection": "close"}
 """The rest of a body that nobody reads must not be taken for the next request."""
 
 
-async def read(request: Request, limit: int, patience: float = PATIENCE) -> bytes:
-    """Return a JSON body of at most `limit` bytes; raise Refusal 400, 408, 413 or 415."""
+async def read(request: Request, limit: int, patience: float) -> bytes:
+    """Return a JSON body of at most `limit` bytes, come within `patience` seconds; raise Refusal 400, 408, 413 or 415."""
     _check_once(request.scope["headers"])
     _check_length(request.headers.get("content-length", ""), limit)
     _check_type(request)

@@ -21,6 +21,8 @@ class Problem(msgspec.Struct):
 
     trigger: messages.Trigger
     """The last one that was received."""
+    since: datetime
+    """When the first one was received."""
     acted: bool = False
     closed: bool = False
     repaired: bool = False
@@ -47,11 +49,16 @@ class Ledger:
         """Return whether a trigger of it was stored, or is on its way in."""
         return key in self.problems or key in self._arriving
 
+    def since(self, trigger: messages.Trigger) -> datetime:
+        """Return when its problem was first heard of."""
+        found = self.problems.get(trigger.problem)
+        return found.since if found else trigger.received_at
+
     def note(self, trigger: messages.Trigger) -> None:
         """Take in a stored trigger; once or twice is the same."""
         if trigger.verdict in _SIDE:
             return
-        found = self.problems.setdefault(trigger.problem, Problem(trigger))
+        found = self.problems.setdefault(trigger.problem, Problem(trigger, trigger.received_at))
         found.closed = found.closed or trigger.status == "resolved"
         found.acted = found.acted or trigger.verdict == "command"
         if trigger.received_at >= found.trigger.received_at:  # the log is read again behind our back

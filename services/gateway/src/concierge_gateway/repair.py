@@ -1,6 +1,7 @@
 """The level behind the edges: what is open at the source now, against what the webhooks told."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -76,8 +77,14 @@ class Repair:
             if young or self._book.knows(trigger.problem):
                 continue
             lost = steps.repaired(self._receiver.placed(trigger), kind)
-            with self._book.repairing(trigger.problem):
-                await self._accept(lost, "opened")
+            with self._hold(lost):
+                await self._accept(lost, "opened", rules.Past())
+
+    def _hold(self, lost: messages.Trigger) -> contextlib.AbstractContextManager[None]:
+        """Where its webhook would have another id, keep that one from acting meanwhile."""
+        if lost.step == steps.REPAIRED:
+            return self._book.repairing(lost.problem)
+        return contextlib.nullcontext()
 
     async def _close(self, source: str, open_there: set[str], now: datetime) -> None:
         for problem in self._book.open(source):
@@ -86,15 +93,18 @@ class Repair:
                 await self._accept(steps.resolved(last, now), "closed")
 
     async def _step(self, source: str, now: datetime) -> None:
+        kind = self._config.gateway.sources[source].kind
         for problem in self._book.open(source):
             last = problem.trigger
+            if steps.own(last, kind):
+                continue
             every = rules.repeat_every(last, self._config.services.get(last.service))
-            following = steps.following(last, every, self._config.gateway.sources[source].kind, now)
+            following = steps.following(last, every, problem.since, now)
             if following:
                 await self._accept(following, "ticked")
 
-    async def _accept(self, trigger: messages.Trigger, what: str) -> None:
-        verdict = await self._receiver.accept(trigger)
+    async def _accept(self, trigger: messages.Trigger, what: str, past: rules.Past | None = None) -> None:
+        verdict = await self._receiver.accept(trigger, past)
         metrics.REPAIRS.labels(trigger.source, what).inc()
         log.info("%s: %s here: %s: %s", trigger.problem, what, verdict.decision, verdict.reason)
 

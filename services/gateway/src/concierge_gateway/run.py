@@ -35,7 +35,7 @@ async def run(
         link: A provisioned connection.
         secrets: HMAC secrets by source, besides those in files.
         listening: Told the URL once it listens; `listen` may name port 0.
-        problems: By source, whom to ask for the problems that are open now.
+        problems: By source, whom to ask for the problems that are open now; None: as configured.
     """
     actions.check(config)
     known = sources.build(config, secrets or {})
@@ -57,9 +57,11 @@ async def run(
     if not known:
         log.warning("no sources: nobody may call the gateway; add [gateway.sources.NAME]")
     opened = _listen(config.gateway.listen)
-    mender = repair.Repair(config, link, book, receiver, problems or {})
-    async with asyncio.TaskGroup() as group:
-        mending = group.create_task(mender.run())
+    async with contextlib.AsyncExitStack() as stack:
+        if problems is None:
+            problems = await stack.enter_async_context(sources.asking(config))
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        mending = group.create_task(repair.Repair(config, link, book, receiver, problems).run())
         try:
             await _serve(server, opened, listening)
         finally:

@@ -1,6 +1,7 @@
 """One door a source: who is believed there, how often it may speak, and how its words are read."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
 from concierge_backends import port, registry
@@ -44,3 +45,26 @@ def _build(name: str, source: settings.Source, secrets: list[str]) -> Source:
         rate.Bucket(source.rate),
         registry.webhook(source.kind),
     )
+
+
+_ASKABLE: dict[str, Callable[[settings.Monitoring], bool]] = {
+    "zabbix": lambda monitoring: bool(monitoring.zabbix.api_url and monitoring.zabbix.api_token_file),
+    "prometheus": lambda monitoring: bool(monitoring.prometheus.alertmanager_url),
+}
+"""Backends that can list their open problems, where the configuration says how to ask them."""
+
+
+@contextlib.asynccontextmanager
+async def asking(config: settings.Settings) -> AsyncIterator[dict[str, port.Problems]]:
+    """Yield, by source, whom to ask for the problems that are open now."""
+    opened: dict[str, port.Problems] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        for source in config.gateway.sources.values():
+            backend = registry.ASKED.get(source.kind, "")
+            if backend not in opened and backend in _ASKABLE and _ASKABLE[backend](config.monitoring):
+                opened[backend] = await stack.enter_async_context(registry.open_backend(backend, config))
+        yield {
+            name: opened[registry.ASKED[source.kind]]
+            for name, source in config.gateway.sources.items()
+            if registry.ASKED.get(source.kind) in opened
+        }

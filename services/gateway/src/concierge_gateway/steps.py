@@ -18,25 +18,25 @@ def own(trigger: messages.Trigger, kind: str) -> bool:
     return bool(trigger.step) and not trigger.step.startswith(_TICK)
 
 
-def ticked(trigger: messages.Trigger, repeat_every: float, now: datetime) -> messages.Trigger:
+def ticked(
+    trigger: messages.Trigger, repeat_every: float, since: datetime, now: datetime
+) -> messages.Trigger:
     """Return the trigger at its tick: how many times `repeat_every` (seconds) has passed since it began.
 
     The same tick has the same id, whoever notices it. Without `repeat_every`, or before it has passed once,
-    the trigger stays as it is.
+    the trigger stays as it is. `since` counts where the sender does not say when the problem began.
     """
-    if trigger.status == "resolved" or not repeat_every or trigger.started_at is None:
+    if trigger.status == "resolved" or not repeat_every:
         return trigger
-    tick = int((now - trigger.started_at).total_seconds() // repeat_every)
+    tick = int((now - (trigger.started_at or since)).total_seconds() // repeat_every)
     return _moved(trigger, f"{_TICK}{tick}") if tick > 0 else trigger
 
 
 def following(
-    last: messages.Trigger, repeat_every: float, kind: str, now: datetime
+    last: messages.Trigger, repeat_every: float, since: datetime, now: datetime
 ) -> messages.Trigger | None:
-    """Return the next tick of an open problem, or None while it is not time, or where steps are the sender's."""
-    if own(last, kind):
-        return None
-    tick = ticked(_fresh(last, now), repeat_every, now)
+    """Return the next tick of an open problem whose sender has no steps, or None while it is not time."""
+    tick = ticked(_fresh(last, now), repeat_every, since, now)
     return None if tick.step == last.step else tick
 
 

@@ -59,7 +59,7 @@ class Webhooks:
             raise answers.Refusal(
                 404, "no such source: it needs a [gateway.sources.NAME] in the configuration"
             )
-        body = await intake.read(request, self._config.gateway.max_body)
+        body = await intake.read(request, self._config.gateway.max_body, intake.PATIENCE)
         source.guard.check(request.headers, body, time.time())
         wait = source.bucket.take()
         if wait:
@@ -96,13 +96,17 @@ class Webhooks:
         if steps.own(trigger, kind):
             return trigger
         every = rules.repeat_every(trigger, self._config.services.get(trigger.service))
-        return steps.ticked(trigger, every, trigger.received_at)
+        return steps.ticked(trigger, every, self._book.since(trigger), trigger.received_at)
 
-    async def accept(self, trigger: messages.Trigger) -> answers.Verdict:
-        """Judge a trigger and store what it became; raises Temporary or Permanent."""
+    async def accept(self, trigger: messages.Trigger, past: rules.Past | None = None) -> answers.Verdict:
+        """Judge a trigger by its past (None: what the ledger knows) and store what it became.
+
+        Raises Temporary or Permanent.
+        """
         if not self._book.read.is_set():
             raise errors.Temporary("starting: the log of earlier problems is still being read")
-        judged = rules.judge(trigger, self._config, self._book.past(trigger.problem), datetime.now(UTC))
+        past = past or self._book.past(trigger.problem)
+        judged = rules.judge(trigger, self._config, past, datetime.now(UTC))
         kept = await self._shelf.keep(judged)
         claim = kept.claim
         self._book.note(msgspec.structs.replace(judged.trigger, verdict=claim.verdict, detail=claim.detail))
