@@ -52,13 +52,14 @@ async def _demo(target: str, backend: str, console: Console, *, once: bool, json
 
 
 async def _play(story: play.Story, console: Console, *, once: bool, json: bool) -> None:
-    async with asyncio.TaskGroup() as group:
-        asked = group.create_task(up.asked_to_stop())
-        playing = group.create_task(_cycle(story, console, once=once, json=json))
-        await asyncio.wait({asked, playing}, return_when=asyncio.FIRST_COMPLETED)
-        asked.cancel()
-        if not playing.done():
-            playing.cancel()
+    """Play until the story ends or somebody asks to stop; raises what went wrong."""
+    asked = asyncio.create_task(up.asked_to_stop())
+    playing = asyncio.create_task(_cycle(story, console, once=once, json=json))
+    await asyncio.wait({asked, playing}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (asked, playing):
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await playing
 
 
 async def _cycle(story: play.Story, console: Console, *, once: bool, json: bool) -> None:
