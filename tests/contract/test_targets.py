@@ -128,11 +128,10 @@ async def test_a_service_that_is_not_there_is_refused_by_name(target: port.Targe
     assert set(await target.read()) == {"web", "web-admin"}
 
 
+@pytest.mark.parametrize("kind", KINDS[1:])  # each memory is a place of its own
 async def test_one_place_is_one_place_under_two_names(
     kind: str, place: tuple[settings.Target, dict[str, settings.Service]], nats_url: str
 ) -> None:
-    if kind == "memory":
-        pytest.skip("each memory target is a place of its own")
     config, _ = place
     opening = registry.find(kind)
     async with (
