@@ -21,6 +21,7 @@ def test_flags() -> None:
     assert (chosen.service, chosen.instance, chosen.interval) == ("web", "web-1", 0.5)
     assert chosen.sources == ("dropwizard=/a", "dropwizard:b=/b")
     assert (chosen.nats.url, chosen.grace, chosen.buffer) == ("nats://n:1", 60, 2 * 1024 * 1024)
+    assert {type(chosen.interval), type(chosen.buffer)} == {float, int}  # what the codec can write
     assert chosen.command == ("java", "-jar", "app.jar", "--", "--service", "x")
 
 

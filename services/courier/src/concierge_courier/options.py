@@ -59,18 +59,26 @@ def _texts(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+def _seconds(text: str) -> float:
+    return float(settings.Duration.parse(text))  # a plain one: it goes into messages
+
+
+def _bytes(text: str) -> int:
+    return int(settings.Size.parse(text))
+
+
 _FLAGS = (
     _Flag("service", subjects.name, "NAME", "what is scaled: one application, N instances", "run deliver"),
     _Flag("instance", subjects.instance, "NAME", "this copy of it; default: the host name", "run deliver"),
     _Flag("sources", _texts, "KIND=LOCATION", "where metrics are read; repeat for several"),
-    _Flag("interval", settings.Duration.parse, "TIME", "how often; default 10s", "run"),
-    _Flag("timeout", settings.Duration.parse, "TIME", "of one collection; default 9/10 of the interval"),
-    _Flag("heartbeat", settings.Duration.parse, "TIME", "how often to say that it runs; default 10s", "run"),
-    _Flag("grace", settings.Duration.parse, "TIME", "from SIGTERM to SIGKILL; default 8s", "run"),
-    _Flag("within", settings.Duration.parse, "TIME", "how long it may take; default 2500ms", "deliver"),
-    _Flag("buffer", settings.Size.parse, "SIZE", "of snapshots kept while NATS is away; default 4m", "run"),
-    _Flag("buffer_age", settings.Duration.parse, "TIME", "how long they are kept; default 15m", "run"),
-    _Flag("max_body", settings.Size.parse, "SIZE", "of a source's document; default 16m"),
+    _Flag("interval", _seconds, "TIME", "how often; default 10s", "run"),
+    _Flag("timeout", _seconds, "TIME", "of one collection; default 9/10 of the interval"),
+    _Flag("heartbeat", _seconds, "TIME", "how often to say that it runs; default 10s", "run"),
+    _Flag("grace", _seconds, "TIME", "from SIGTERM to SIGKILL; default 8s", "run"),
+    _Flag("within", _seconds, "TIME", "how long it may take; default 2500ms", "deliver"),
+    _Flag("buffer", _bytes, "SIZE", "of snapshots kept while NATS is away; default 4m", "run"),
+    _Flag("buffer_age", _seconds, "TIME", "how long they are kept; default 15m", "run"),
+    _Flag("max_body", _bytes, "SIZE", "of a source's document; default 16m"),
 )
 
 _NATS = {
