@@ -225,3 +225,37 @@ async def test_strangers_use_up_nobodys_rate(client: house.Client) -> None:
     for _ in range(5):
         assert (await client.post("slow", BODY, {})).status_code == 401
     assert (await client.post("slow", BODY, signed())).status_code == 202
+
+
+async def test_an_endless_head_is_cut_off(client: house.Client) -> None:
+    reader, writer = await asyncio.open_connection(client.http.base_url.host, client.http.base_url.port)
+    writer.write(b"POST /webhooks/own HTTP/1.1\r\n" + b"x-more: " + b"y" * 40_000)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert answer.endswith(b"The head of the request is longer than 32,768 bytes.")
+    writer.close()
+
+
+@pytest.mark.parametrize("first", [b"", b"POST /webhooks/own HTTP/1.1\r\nhost"])
+async def test_a_head_that_never_ends_is_given_up(
+    client: house.Client, monkeypatch: pytest.MonkeyPatch, first: bytes
+) -> None:
+    monkeypatch.setattr("concierge_gateway.protocol.HEAD_PATIENCE", 0.1)
+    reader, writer = await asyncio.open_connection(client.http.base_url.host, client.http.base_url.port)
+    writer.write(first)
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_large_body_is_no_large_head(client: house.Client) -> None:
+    body = msgspec.json.encode({"event_id": "e", "status": "problem", "tags": {"t": "x" * 500_000}})
+    for _ in range(2):
+        assert (await client.post("own", body, signed(body))).status_code == 202
+
+
+async def test_a_crowd_is_asked_to_come_again(client: house.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("concierge_gateway.webhooks.CROWD", 0)
+    answer = await client.post("own", BODY, signed())
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import uvicorn
 
 from concierge_backends import port
-from concierge_gateway import actions, app, ledger, publish, repair, sources, webhooks
+from concierge_gateway import actions, app, ledger, protocol, publish, repair, sources, webhooks
 from concierge_proto import bus, errors, health, settings
 
 log = logging.getLogger(__name__)
@@ -44,10 +44,11 @@ async def run(
     server = _Server(
         uvicorn.Config(
             app.build(receiver, link, book, list(known)),
-            http="httptools",
+            http=protocol.Protocol,
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             timeout_keep_alive=_IDLE,

@@ -21,6 +21,8 @@ from concierge_proto import errors, identity, messages, settings
 
 log = logging.getLogger(__name__)
 
+CROWD = 1024
+"""Webhooks in hand at one time; what comes beyond is asked to come again, before its body is read."""
 _AT_ONCE = 16
 """Triggers of one webhook that are stored side by side."""
 
@@ -39,17 +41,21 @@ class Webhooks:
         self._sources = known
         self._shelf = shelf
         self._book = book
+        self._in_hand = 0
 
     async def receive(self, request: Request) -> Response:
         """Answer one request; never raises."""
         began = time.perf_counter()
         source = self._sources.get(request.path_params["source"])
+        self._in_hand += 1
         try:
             verdicts = await self._listen(source, request)
         except answers.Refusal as refusal:
             response, outcome = answers.refused(refusal), str(refusal.status)
         else:
             response, outcome = answers.accepted(verdicts, source.kind if source else ""), "202"
+        finally:
+            self._in_hand -= 1
         metrics.REQUESTS.labels(source.name if source else "_", outcome).inc()
         metrics.SECONDS.observe(time.perf_counter() - began)
         return response
@@ -59,6 +65,8 @@ class Webhooks:
             raise answers.Refusal(
                 404, "no such source: it needs a [gateway.sources.NAME] in the configuration"
             )
+        if self._in_hand > CROWD:
+            raise answers.later(503, f"{CROWD} webhooks are in hand already")
         body = await intake.read(request, self._config.gateway.max_body, intake.PATIENCE)
         source.guard.check(request.headers, body, time.time())
         wait = source.bucket.take()
