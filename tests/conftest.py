@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+
 from concierge_cli import nats
 from concierge_proto import bus, settings
 
@@ -29,5 +30,5 @@ Connect = Callable[[str], AbstractAsyncContextManager[bus.Bus]]
 
 @pytest.fixture
 def connect(nats_url: str) -> Connect:
-    """Further connections: `async with connect("courier") as link`."""
+    """More connections to it; use as a context."""
     return lambda who: bus.connect(settings.Nats(url=nats_url), who)

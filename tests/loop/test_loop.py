@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+
 from concierge_cli import nats, show
 from concierge_proto import bus, messages, settings
-
 from tests import peer
 
 PAIRS = [
@@ -130,7 +130,7 @@ def assert_the_chain_is_whole(chain: list[messages.Event]) -> None:
     triggers = [event for event in chain if isinstance(event, messages.Trigger)]
     outcomes = [event for event in chain if isinstance(event, messages.Outcome)]
     acts = [event for event in chain if isinstance(event, messages.Decision) and event.verdict == "act"]
-    assert [trigger.status for trigger in triggers][0] == "problem"
+    assert triggers[0].status == "problem"
     assert triggers[-1].status == "resolved"
     assert [(act.before, act.wanted) for act in acts] == [(1, 2)]
     assert [(outcome.result, outcome.after) for outcome in outcomes] == [("converged", 2)]
@@ -139,7 +139,7 @@ def assert_the_chain_is_whole(chain: list[messages.Event]) -> None:
 async def assert_zabbix_has_it(chain: list[messages.Event]) -> None:
     """The values of both instances and the problem stand in Zabbix's own history."""
     async with httpx.AsyncClient(base_url=os.environ["PEER_ZABBIX_API"], timeout=20) as http:
-        token = await call(http, "", "user.login", username="Admin", password="zabbix")  # noqa: S106
+        token = await call(http, "", "user.login", username="Admin", password="zabbix")
         problem = next(event for event in chain if isinstance(event, messages.Trigger))
         found = await call(http, token, "event.get", eventids=[problem.event_id], output=["name", "value"])
         assert [(event["name"], event["value"]) for event in found] == [(problem.name, "1")]
@@ -149,7 +149,9 @@ async def assert_zabbix_has_it(chain: list[messages.Event]) -> None:
 
 async def items(http: httpx.AsyncClient, token: str, key: str) -> list[dict[str, Any]]:
     """Return the items of that key that hold values."""
-    found: list[dict[str, Any]] = await call(http, token, "item.get", search={"key_": key}, output=["hostid", "lastclock"])
+    found: list[dict[str, Any]] = await call(
+        http, token, "item.get", search={"key_": key}, output=["hostid", "lastclock"]
+    )
     return [item for item in found if item["lastclock"] != "0"]
 
 

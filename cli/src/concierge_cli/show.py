@@ -84,8 +84,14 @@ def sentence(event: messages.Event) -> str:
 def _trigger(event: messages.Trigger) -> str:
     state = "PROBLEM" if event.status == "problem" else "RESOLVED"
     value = f", value {event.value}" if event.value else ""
-    answer = f" → {event.action or event.verdict}" if event.verdict else ""
+    answer = f" → {_answer(event)}" if event.verdict else ""
     return f"{event.service or '_'}: {state} {event.name!r} by {event.source}{value}{answer}"
+
+
+def _answer(event: messages.Trigger) -> str:
+    if event.verdict != "command":
+        return event.verdict
+    return "release" if event.status == "resolved" else event.action or event.verdict
 
 
 def _decision(event: messages.Decision) -> str:

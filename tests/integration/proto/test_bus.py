@@ -5,6 +5,7 @@ import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from concierge_proto import bus, errors, messages, subjects
 
 

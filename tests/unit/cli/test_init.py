@@ -4,10 +4,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from concierge_cli import init
-from concierge_proto import settings
 from hypothesis import given
 from hypothesis import strategies as st
+
+from concierge_cli import init
+from concierge_proto import settings
 
 COMPOSE = """\
 # the shop
@@ -65,6 +66,8 @@ def test_a_secret_is_ours_alone_and_stays(tmp_path: Path) -> None:
     assert path.read_text() == first
 
 
-@pytest.mark.parametrize(("folder", "project"), [("Shop", "shop"), ("my shop!", "myshop"), ("_x", "x"), ("!!", "app")])
+@pytest.mark.parametrize(
+    ("folder", "project"), [("Shop", "shop"), ("my shop!", "myshop"), ("_x", "x"), ("!!", "app")]
+)
 def test_projects_are_named_as_compose_names_them(folder: str, project: str) -> None:
     assert init.slug(folder) == project

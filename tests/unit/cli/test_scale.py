@@ -1,6 +1,7 @@
 """What an operator may say to `concierge scale`."""
 
 import pytest
+
 from concierge_cli import scale
 from concierge_proto import errors, settings
 
@@ -28,7 +29,7 @@ def test_odd_counts_are_named(said: str) -> None:
 
 
 def test_an_unknown_service_is_named_with_the_known() -> None:
-    with pytest.raises(errors.Malformed, match="no service 'wep'.*web"):
+    with pytest.raises(errors.Malformed, match=r"no service 'wep'.*web"):
         scale.order(CONFIG, "wep", "1", "")
 
 

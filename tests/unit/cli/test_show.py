@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import msgspec
+
 from concierge_cli import asyncapi, scale, show
 from concierge_proto import messages
 

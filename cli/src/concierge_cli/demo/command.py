@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -32,8 +33,9 @@ def demo(
     for what, value, known in (("--target", target, scene.TARGETS), ("--backend", backend, scene.BACKENDS)):
         if value not in known:
             raise errors.Malformed(f"{what} {value}: there is {', '.join(known)}")
-    quiet = Console(stderr=json, highlight=False)
-    asyncio.run(_demo(target, backend, quiet, once=once, json=json))
+    logging.getLogger().setLevel(logging.WARNING)  # the story tells what happens
+    screen = Console(stderr=json, highlight=False, soft_wrap=True)
+    asyncio.run(_demo(target, backend, screen, once=once, json=json))
 
 
 async def _demo(target: str, backend: str, console: Console, *, once: bool, json: bool) -> None:

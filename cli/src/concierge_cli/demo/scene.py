@@ -56,7 +56,7 @@ def _service(target: str, balancer: str) -> dict[str, Any]:
         "max": 3,
         "cooldown_out": "3s",
         "cooldown_in": "3s",
-        "fresh": "5s",
+        "fresh": "15s",
         "settle": "500ms",
         "triggers": [
             _trigger("High load", "scale_out 1", above=HIGH, recovers=RECOVERED),

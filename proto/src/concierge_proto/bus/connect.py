@@ -5,7 +5,7 @@ import contextlib
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from datetime import datetime
 from typing import Any
 
@@ -117,7 +117,7 @@ class Bus:
         new: bool = False,
         latest: bool = False,
         follow: bool = False,
-    ) -> AsyncIterator[worker.Delivery]:
+    ) -> AsyncGenerator[worker.Delivery, None]:
         """Yield what a stream holds, oldest first; with `follow` for ever, over any restart of NATS.
 
         `since`: not what is older; `new`: nothing that is stored already; `latest`: only the last of

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -36,7 +36,7 @@ class Start(NamedTuple):
 
 async def history(
     js: nats.js.client.JetStreamContext, stream: str, subject: str, begin: Start, *, follow: bool
-) -> AsyncIterator[worker.Delivery]:
+) -> AsyncGenerator[worker.Delivery, None]:
     """See `Bus.history`."""
     start = begin.policy()
     while True:
@@ -63,7 +63,7 @@ async def _read(
     start: dict[str, Any],
     *,
     follow: bool,
-) -> AsyncIterator[worker.Delivery]:
+) -> AsyncGenerator[worker.Delivery, None]:
     info = await js.add_consumer(
         stream,
         api.ConsumerConfig(
