@@ -34,7 +34,8 @@ def translated(doing: str, hint: str = "") -> Iterator[None]:
     """Re-raise what nats-py raises as Temporary or Permanent. `hint`: the server's last complaint."""
     complaint = f"; the server's last complaint: {hint}" if hint else ""
     try:
-        yield
+        with cancellable():
+            yield
     except nats.js.errors.APIError as error:
         text = f"{doing}: {error.description or error}{complaint}"
         if error.err_code in FULL or (error.code or 0) >= 500:  # noqa: PLR2004 - HTTP-like
@@ -45,3 +46,19 @@ def translated(doing: str, hint: str = "") -> Iterator[None]:
         raise errors.Temporary(f"{doing}: {reason}{complaint}") from error
     except nats.errors.MaxPayloadError as error:
         raise errors.TooLarge(f"{doing}: {error}") from error
+
+
+@contextmanager
+def cancellable() -> Iterator[None]:
+    """Raise CancelledError where one was asked for in between and swallowed.
+
+    Before Python 3.12 `asyncio.wait_for`, on which nats-py stands, swallows a cancellation that comes in
+    the same turn as its result; the caller would go on for ever.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    try:
+        yield
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError

@@ -78,11 +78,14 @@ async def _read(
     subscription = await js.pull_subscribe_bind(info.name, stream)
     try:
         while follow or waiting:
-            for delivery in await worker.fetch(subscription, _BATCH, waiting):
+            with failures.cancellable():
+                found = await worker.fetch(subscription, _BATCH, waiting)
+            for delivery in found:
                 waiting = delivery.pending
                 yield delivery
             if follow and not waiting:
-                await js.consumer_info(stream, info.name)
+                with failures.cancellable():
+                    await js.consumer_info(stream, info.name)
     finally:
         with contextlib.suppress(nats.errors.Error, TimeoutError):
             await subscription.unsubscribe()

@@ -14,6 +14,7 @@ import nats.js.errors
 from nats.js import api
 
 from concierge_proto import codec, envelope, errors, identity, messages, subjects
+from concierge_proto.bus import failures
 
 if TYPE_CHECKING:
     from concierge_proto.bus.connect import Bus
@@ -163,15 +164,17 @@ class Worker:
 
     async def _subscribe(self) -> nats.js.client.JetStreamContext.PullSubscription:
         js = self._bus._js  # noqa: SLF001 - one package
-        await js.add_consumer(self._stream, self._config)
-        return await js.pull_subscribe_bind(self._config.durable_name, self._stream)
+        with failures.cancellable():
+            await js.add_consumer(self._stream, self._config)
+            return await js.pull_subscribe_bind(self._config.durable_name, self._stream)
 
     async def _fetch_from(self, subscription: nats.js.client.JetStreamContext.PullSubscription) -> None:
         try:
             while True:
-                found = await fetch(subscription, self._batch)
-                if not found:
-                    await subscription.consumer_info()
+                with failures.cancellable():
+                    found = await fetch(subscription, self._batch)
+                    if not found:
+                        await subscription.consumer_info()
                 for delivery in found:
                     self._held.add(delivery)
                     await self._lanes[hash(delivery.subject) % len(self._lanes)].put(delivery)
