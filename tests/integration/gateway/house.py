@@ -114,5 +114,5 @@ async def serving(
 
 async def ready(http: httpx.AsyncClient) -> None:
     async with asyncio.timeout(20):
-        while (await http.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - it is another's event
+        while (await http.get("/readyz")).status_code != 200:
             await asyncio.sleep(0.01)

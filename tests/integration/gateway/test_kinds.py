@@ -127,6 +127,16 @@ async def test_alertmanager_repeats_and_a_second_alertmanager(client: house.Clie
     assert len(await client.commands()) == 1
 
 
+async def test_notifications_of_one_period_are_one_step(client: house.Client) -> None:
+    says = {"concierge_action": "scale_out 1", "concierge_repeat_every": "60s"}
+    began = (datetime.now(UTC) - timedelta(seconds=70)).isoformat()
+    firing = alertmanager(alert(annotations=says, startsAt=began))
+    decisions = [(await client.tell("am", **firing)).json()["decision"] for _ in range(3)]
+    assert decisions == ["command", "duplicate", "duplicate"]
+    (event,) = await client.events("web")
+    assert event.step == "1"
+
+
 async def test_generic(client: house.Client) -> None:
     answer = await client.say("own", event_id="load-17", status="problem", service="web", name="High load")
     assert answer.status_code == 202

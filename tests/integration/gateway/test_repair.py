@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from concierge_backends import trigger
@@ -241,7 +242,7 @@ async def test_the_minute_goes_on_by_itself(
     level = Level(problem("zabbix"))
     async with serve(link, {"zabbix": level}) as client:
         async with asyncio.timeout(10):
-            while not (found := await client.commands()):  # noqa: ASYNC110 - the bus tells nobody
+            while not (found := await client.commands()):
                 await asyncio.sleep(0.02)
     assert found[0].problem == "zabbix/e"
 
@@ -253,3 +254,18 @@ def test_the_pause_follows_the_shortest_repeat_every(tmp_path: Path) -> None:
     rule = settings.Rule(action="scale_out 1", repeat_every=settings.Duration(20))
     web = settings.Service(target="shop", max=2, rules=(rule,))
     assert repair.period(settings.Settings(services={"web": web})) == 20
+
+
+async def test_who_is_asked_follows_from_the_configuration(tmp_path: Path) -> None:
+    config = house.configuration(tmp_path)
+    async with sources.asking(config) as asked:
+        assert asked == {}
+    (tmp_path / "api").write_text("token")
+    monitoring = settings.Monitoring(
+        prometheus=settings.Prometheus(alertmanager_url="http://127.0.0.1:1"),
+        zabbix=settings.Zabbix(api_url="http://127.0.0.1:1", api_token_file=str(tmp_path / "api")),
+    )
+    async with sources.asking(msgspec.structs.replace(config, monitoring=monitoring)) as asked:
+        assert set(asked) == {"am", "slow-am", "zabbix"}
+        with pytest.raises(errors.Temporary):
+            await asked["am"].problems("am")

@@ -104,7 +104,7 @@ async def test_nats_goes_away_and_comes_back(tmp_path: Path) -> None:
         assert before.status_code == 202
     try:
         async with asyncio.timeout(10):
-            while link.connected:  # noqa: ASYNC110 - the bus tells nobody
+            while link.connected:
                 await asyncio.sleep(0.01)
         away = await client.say("own", **{**PROBLEM, "event_id": "e-2"})
         assert away.status_code == 503

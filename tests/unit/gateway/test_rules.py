@@ -157,6 +157,12 @@ class TestNothing:
         assert judged.trigger.verdict == verdict
         assert judged.trigger.detail == rules.VERDICTS[verdict]
 
+    def test_what_the_reader_had_to_say_is_kept(self) -> None:
+        assert judge(detail="3 alerts were cut off").trigger.detail == (
+            "rule 'High load*': scale_out 1; 3 alerts were cut off"
+        )
+        assert judge(verdict="update", detail="a comment").trigger.detail == "a comment"
+
     def test_a_problem_that_began_long_ago_is_refused(self) -> None:
         judged = judge(started_at=NOW - timedelta(seconds=601))
         assert (judged.trigger.verdict, judged.command) == ("too_old", None)

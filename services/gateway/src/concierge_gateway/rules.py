@@ -62,7 +62,7 @@ def judge(trigger: messages.Trigger, config: settings.Settings, past: Past, now:
     written = msgspec.structs.replace(
         trigger,
         verdict=ruling.verdict,
-        detail=ruling.detail,
+        detail="; ".join(dict.fromkeys(filter(None, (ruling.detail, trigger.detail)))),
         commands=(command.id,) if command else (),
     )
     return Judged(
@@ -86,7 +86,7 @@ def match(trigger: messages.Trigger, service: settings.Service) -> settings.Rule
 
 def _rule(trigger: messages.Trigger, config: settings.Settings, past: Past, now: datetime) -> _Ruling:
     if trigger.verdict:
-        return _Ruling(trigger.verdict, trigger.detail or VERDICTS.get(trigger.verdict, ""))
+        return _Ruling(trigger.verdict, "" if trigger.detail else VERDICTS.get(trigger.verdict, ""))
     service = config.services.get(trigger.service)
     source = config.gateway.sources[trigger.source]
     if service is None:
