@@ -18,25 +18,55 @@ _LINES = 14
 
 async def draw(story: Story, console: Console) -> None:
     """Redraw until cancelled; on something that is no terminal, print each event once."""
-    if not console.is_terminal:
-        await _print(story, console)
-        return
-    with Live(console=console, refresh_per_second=8, transient=False) as live:
-        while True:
-            live.update(page(story))
-            await asyncio.sleep(0.125)
+    painter: Painter | Scribe = Painter(story, console) if console.is_terminal else Scribe(story, console)
+    with painter:
+        try:
+            while True:
+                painter.turn()
+                await asyncio.sleep(0.125)
+        finally:
+            painter.turn()
 
 
-async def _print(story: Story, console: Console) -> None:
-    told, chapter = 0, ""
-    while True:
-        if story.chapter != chapter:
-            chapter = story.chapter
-            console.print(f"— {chapter}")
-        for delivery in story.log[told:]:
-            console.print(show.line(delivery))
-            told += 1
-        await asyncio.sleep(0.1)
+class Painter:
+    """The live picture."""
+
+    def __init__(self, story: Story, console: Console) -> None:
+        self._story = story
+        self._live = Live(console=console, auto_refresh=False)
+
+    def __enter__(self) -> None:
+        self._live.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def turn(self) -> None:
+        self._live.update(page(self._story), refresh=True)
+
+
+class Scribe:
+    """One line an event, for logs and pipes."""
+
+    def __init__(self, story: Story, console: Console) -> None:
+        self._story = story
+        self._console = console
+        self._told = 0
+        self._chapter = ""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to put away."""
+
+    def turn(self) -> None:
+        if self._story.chapter != self._chapter:
+            self._chapter = self._story.chapter
+            self._console.print(f"— {self._chapter}")
+        for delivery in self._story.log[self._told :]:
+            self._console.print(show.line(delivery))
+        self._told = len(self._story.log)
 
 
 def page(story: Story) -> Group:
@@ -49,7 +79,7 @@ def page(story: Story) -> Group:
         ),
         Text(f"average load {_line(story.averages[-60:])}  (out above {scene.HIGH}, in below {scene.LOW})"),
         Panel(_events(story), title="what Concierge does"),
-        Text("Ctrl-C ends everything.", style="dim"),
+        Text("Every line is an event on NATS. Ctrl-C ends everything.", style="dim"),
     )
 
 
