@@ -6,7 +6,7 @@ import itertools
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -44,10 +44,11 @@ Run = Callable[..., AbstractAsyncContextManager[Courier]]
 
 
 @contextlib.asynccontextmanager
-async def courier(*words: str, **environ: str) -> AsyncIterator[Courier]:
+async def courier(*words: str, under: Sequence[str] = (), **environ: str) -> AsyncIterator[Courier]:
     """Run the executable; told to stop at the end, and its child with it, when it still runs."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("CONCIERGE_")}
     process = await asyncio.create_subprocess_exec(
+        *under,
         str(Path(sys.executable).with_name("concierge-courier")),
         *words,
         env={**clean, **environ},

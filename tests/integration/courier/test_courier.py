@@ -57,7 +57,7 @@ async def test_the_id_is_the_messages(link: bus.Bus, run: scene.Run) -> None:
         delivery = await asyncio.wait_for(anext(history), 10)
         assert delivery.headers["Nats-Msg-Id"] == delivery.read(messages.Snapshot).id
         assert delivery.envelope.source == "/courier/web-1"
-        await history.aclose()  # type: ignore[attr-defined]
+        await history.aclose()
 
 
 async def test_what_can_be_measured_is_said_before_it_is_sent(link: bus.Bus, run: scene.Run) -> None:
@@ -286,7 +286,7 @@ async def until(served: endpoint.Endpoint, more: int) -> None:
     """Wait until the endpoint has been read so many times more."""
     wanted = served.requests + more
     async with asyncio.timeout(15):
-        while served.requests < wanted:  # noqa: ASYNC110 - it is another process that reads
+        while served.requests < wanted:
             await asyncio.sleep(0.01)
 
 

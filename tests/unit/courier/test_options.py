@@ -55,6 +55,11 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chosen.limits.patience < chosen.interval == 10
 
 
+def test_a_delivery_leaves_time_for_its_receipt() -> None:
+    chosen = parse("deliver", "--service", "web", "--source", "dropwizard=/a", "--within", "10s")
+    assert chosen.limits.patience == 6
+
+
 @pytest.mark.parametrize(
     ("argv", "environ", "sentence"),
     [

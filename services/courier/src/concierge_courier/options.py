@@ -23,7 +23,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """`KIND[:NAME]=LOCATION`."""
     interval: float = 10.0
     timeout: float = 0.0
-    """Of one collection, less than the interval; 0: nine tenths of it, at most 10 s."""
+    """Of one collection, less than the interval; 0: nine tenths of it, at most 10 s; of `within` six tenths."""
     heartbeat: float = 10.0
     grace: float = 8.0
     """Less than the ten seconds of `docker stop`: the last heartbeat still has to go out."""
@@ -41,8 +41,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def limits(self) -> port.Limits:
-        patience = self.timeout or min(0.9 * self.interval, 10.0)
-        return port.Limits(patience, self.max_body)
+        room = 0.6 * self.within if self.action == "deliver" else min(0.9 * self.interval, 10.0)
+        return port.Limits(self.timeout or room, self.max_body)
 
 
 class _Flag(NamedTuple):

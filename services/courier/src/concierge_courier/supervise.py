@@ -158,8 +158,8 @@ def _terminal(pid: int) -> Iterator[None]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGCONT)  # it may have asked for the terminal before it had it
         yield
-        _give(os.getpgrp())
     finally:
+        _give(os.getpgrp())
         signal.signal(signal.SIGTTOU, ignored)
 
 

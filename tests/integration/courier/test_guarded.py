@@ -1,0 +1,95 @@
+"""A NATS that asks who is there: let in, refused, or not allowed to speak; the application never notices."""
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from concierge_cli import nats
+from concierge_proto import bus, settings, subjects
+from tests.integration.courier import scene
+
+TOKEN = (
+    'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{store}" }}\nauthorization {{ token: "s3cret" }}\n'
+)
+DENIED = """\
+listen: "127.0.0.1:{port}"
+jetstream {{ store_dir: "{store}" }}
+authorization {{ users: [
+  {{ user: boss, password: s3cret }}
+  {{ user: courier, password: s3cret, permissions: {{ publish: {{ deny: "concierge.v1.snapshot.>" }} }} }}
+] }}
+"""
+SHORT = ("--interval", "100ms", "--", "sh", "-c", "sleep 1; exit 5")
+
+
+@contextlib.contextmanager
+def guarded(folder: Path, config: str, port: int) -> Iterator[str]:
+    """Run a nats-server with this configuration; the clients wait for it."""
+    path = folder / "nats.conf"
+    path.write_text(config.format(port=port, store=folder / "store"))
+    with subprocess.Popen([nats.binary(), "--config", str(path)], stderr=subprocess.DEVNULL) as server:
+        try:
+            yield f"nats://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "secret"
+    path.write_text("s3cret\n")
+    return path
+
+
+async def test_a_token_opens_the_door(tmp_path: Path, unused_tcp_port: int, secret: Path) -> None:
+    with guarded(tmp_path, TOKEN, unused_tcp_port) as url:
+        async with bus.connect(settings.Nats(url=url, token_file=str(secret)), "test") as link:
+            await bus.provision(link)
+            words = ("run", "--service", "web", "--instance", "web-1", "--nats", url, *SHORT)
+            async with scene.courier(*words, CONCIERGE_NATS__TOKEN_FILE=str(secret)) as courier:
+                assert await courier.ended() == 5
+                assert await courier.said() == ""
+            assert [change.change for change in await scene.changes(link)] == ["started", "stopped"]
+
+
+async def test_a_wrong_token_is_told_once(tmp_path: Path, unused_tcp_port: int) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("guess")
+    with guarded(tmp_path, TOKEN, unused_tcp_port) as url:
+        words = ("run", "--service", "web", "--nats", url, "--nats-token-file", str(wrong), *SHORT)
+        async with scene.courier(*words) as courier:
+            assert await courier.ended() == 5
+            said = await courier.said()
+    assert "authorization violation" in said.lower()
+    assert len(said.splitlines()) <= 3
+
+
+async def test_a_subject_that_is_denied_is_named(tmp_path: Path, unused_tcp_port: int, secret: Path) -> None:
+    with guarded(tmp_path, DENIED, unused_tcp_port) as url:
+        async with bus.connect(
+            settings.Nats(url=url, user="boss", password_file=str(secret)), "test"
+        ) as link:
+            await bus.provision(link)
+            words = (
+                "run",
+                "--service",
+                "web",
+                "--instance",
+                "web-1",
+                "--nats",
+                url,
+                "--nats-user",
+                "courier",
+            )
+            short = ("--interval", "100ms", "--", "sh", "-c", "sleep 3; exit 5")
+            async with scene.courier(*words, "--nats-password-file", str(secret), *short) as courier:
+                assert await courier.ended() == 5
+                said = await courier.said()
+            changes = [change.change for change in await scene.changes(link)]
+    assert "permissions violation" in said.lower()
+    assert subjects.snapshot("web", "web-1") in said
+    assert len(said.splitlines()) <= 5
+    assert changes == ["started", "stopped"]

@@ -1,0 +1,113 @@
+"""The collecting loop and the words of a life, without a bus."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+
+from concierge_courier import heartbeat, options, run, supervise
+from concierge_courier.sources import port
+from concierge_proto import bus, codec, envelope, messages
+
+BLOCK = messages.Block(kind="gauge", fields=("value",), names=("load",), values=(1,), source="app")
+
+
+T = TypeVar("T")
+
+
+class Source:
+    name = "app"
+
+    def __init__(self, behaviour: Callable[[int], Awaitable[None]]) -> None:
+        self._behaviour = behaviour
+        self.reads = 0
+        self.inside = 0
+
+    async def read(self, limits: port.Limits, started: port.Started) -> port.Reading:
+        self.inside += 1
+        assert self.inside == 1, "two collections in flight"
+        self.reads += 1
+        await self._behaviour(self.reads)
+        self.inside -= 1
+        return port.Reading((BLOCK,))
+
+
+def made(source: Source, **changes: float) -> run.Courier:
+    return run.Courier(options.Options(service="web", instance="web-1", **changes), [source])  # type: ignore[arg-type]
+
+
+async def at_once(number: int) -> None:
+    pass
+
+
+def sent(courier: run.Courier) -> list[messages.Snapshot]:
+    return [read(waiting.message, messages.Snapshot) for waiting in courier.spool._ring]
+
+
+def facts(snapshot: messages.Snapshot) -> dict[str, messages.Value]:
+    return {name: value for name, _, value in snapshot.blocks[-1].cells()}
+
+
+def read(message: bus.Message, kind: type[T]) -> T:
+    return codec.decode(kind, message.body, envelope.read(message.headers).encoding)
+
+
+async def test_a_turn_makes_one_snapshot_with_the_facts() -> None:
+    courier = made(Source(at_once))
+    await courier.turn()
+    await courier.turn()
+    first, second = sent(courier)
+    assert (first.seq, second.seq) == (1, 2)
+    assert first.boot == second.boot == courier.life.boot
+    assert first.blocks[0] == BLOCK
+    assert list(facts(first)) == ["courier.collect", "courier.skipped", "courier.dropped", "courier.unusable"]
+
+
+async def test_a_late_collection_is_skipped_and_counted() -> None:
+    async def blocks_the_loop(number: int) -> None:
+        if number == 2:
+            time.sleep(0.35)  # noqa: ASYNC251 - the machine was asleep
+
+    source = Source(blocks_the_loop)
+    courier = made(source, interval=0.1)
+    loop = asyncio.create_task(courier.forever())
+    async with asyncio.timeout(5):
+        while source.reads < 4:
+            await asyncio.sleep(0.01)
+    loop.cancel()
+    skipped = [facts(one)["courier.skipped"] for one in sent(courier)]
+    assert skipped[:2] == [0, 0]
+    assert int(skipped[2]) in {3, 4}
+
+
+async def test_it_collects_again_after_a_mistake_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    courier = made(Source(at_once), interval=0.01)
+    courier.spool.add = lambda message: 1 / 0  # type: ignore[assignment, method-assign]
+    loop = asyncio.create_task(run._enduring(courier))
+    async with asyncio.timeout(5):
+        while "collecting again" not in caplog.text:
+            await asyncio.sleep(0.01)
+    assert not loop.done()
+    loop.cancel()
+
+
+async def test_the_last_words_are_kept_in_order() -> None:
+    courier = made(Source(at_once))
+    courier.start()
+    await courier.turn()
+    courier.end(supervise.End("signal SIGKILL", 137))
+    kept = list(courier.spool._kept.values())
+    assert [message.subject.split(".")[2] for message in kept] == ["event", "discovery", "heartbeat", "event"]
+    beat = read(kept[2], messages.Heartbeat)
+    assert (beat.state, beat.reason, beat.exit_code) == (0, "signal SIGKILL", 137)
+    change = read(kept[3], messages.InstanceChange)
+    assert (change.change, change.reason, change.exit_code) == ("stopped", "signal SIGKILL", 137)
+
+
+def test_a_change_has_one_id_however_often_it_is_sent() -> None:
+    life = heartbeat.Life("web", "web-1", 10)
+    assert life.change("started").id == life.change("started").id
+    assert life.change("started").id != life.change("stopped").id
+    assert life.change("started").id != heartbeat.Life("web", "web-1", 10).change("started").id
