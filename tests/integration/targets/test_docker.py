@@ -183,6 +183,24 @@ async def test_an_update_that_meets_anothers_is_tried_again(fake: Fake, tmp_path
     assert calls == ["service update --replicas 2 --label-add concierge.intent=i1 --detach --quiet s1"] * 3
 
 
+async def test_an_order_to_go_that_swarm_has_lost_is_given_again(fake: Fake, tmp_path: Path) -> None:
+    inspected = '{"ID":"s1","Spec":{"Name":"shop_web"}}'
+    task = '{"ID":"t%s","Name":"shop_web.%s","Node":"n","DesiredState":"Running","CurrentState":"Running","Error":""}'
+    lines = "".join(f"{task % (n, n)}\n" for n in (1, 2, 3))
+    (tmp_path / "tasks").write_text(lines, "utf-8")
+    fake(
+        f"""case "$*" in
+        *inspect*) echo '{inspected}';;
+        *update*) echo x >> {tmp_path}/calls; [ $(wc -l < {tmp_path}/calls) -ge 2 ] && sed -i 3d {tmp_path}/tasks;;
+        *ps*) cat {tmp_path}/tasks;;
+        esac; exit 0"""
+    )
+    services = {"web": settings.Service(target="shop", name="shop_web", max=3)}
+    async with swarm.open("shop", settings.Target(kind="swarm"), services, "") as target:
+        await target.scale("web", 2, "i1")
+    assert (tmp_path / "calls").read_text().splitlines() == ["x", "x"]
+
+
 async def test_an_update_that_never_gets_through_is_temporary(
     fake: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

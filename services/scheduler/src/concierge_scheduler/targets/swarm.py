@@ -127,11 +127,20 @@ class Swarm:
         words = ("service", "update", "--replicas", str(count), *label, "--detach", "--quiet", target)
         for attempt in range(1, TRIES + 1):
             answer = await self._client.ask(*words)
-            if not failures.raced(answer):
+            if not failures.raced(answer) and (answer.code or await self._told(target, count)):
                 break
             await asyncio.sleep(attempt * JITTER * random.random())  # noqa: S311 - only to part the racers
         if answer.code:
             raise failures.read(f"target {self.name}: {service}", answer)
+
+    async def _told(self, target: str, count: int) -> bool:
+        """Whether the surplus has been told to go.
+
+        Swarm loses that order to a task that is just starting (its log: `failed to update task to REMOVE`) and never
+        repeats it. The next update does, also with the same number.
+        """
+        words = ("service", "ps", "--no-trunc", "--filter", "desired-state=running", "--format", "{{json .}}")
+        return len(await self._client.rows(Task, *words, target)) <= count
 
     async def close(self) -> None:
         await self._client.close()
