@@ -24,7 +24,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     min: int
     max: int
     scheduler: bool
-    """Somebody holds a lease, so commands are executed."""
+    """Somebody holds a target of this kind, so commands are executed."""
     heard: tuple[str, ...]
     """Instances whose heartbeat is fresh and says 1."""
     last_decision: str = ""
@@ -66,7 +66,7 @@ async def _rows(place: Place) -> list[Row]:
                 kind=config.targets[service.target].kind,
                 min=service.min,
                 max=service.max,
-                scheduler=any(key.startswith("target") for key in leases),
+                scheduler=any(key.startswith(f"{config.targets[service.target].kind}/") for key in leases),
                 heard=heard.get(name, ()),
                 last_decision=events.get((name, "decision"), ""),
                 last_outcome=events.get((name, "outcome"), ""),

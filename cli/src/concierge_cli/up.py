@@ -11,7 +11,6 @@ from pathlib import Path
 import typer
 
 from concierge_cli import check
-from concierge_cli.house import open_house
 from concierge_cli.place import Place
 from concierge_proto import errors
 
@@ -29,6 +28,8 @@ def up(context: typer.Context) -> None:
 
 async def serve(place: Place) -> None:
     """Run until SIGINT or SIGTERM."""
+    from concierge_cli.house import open_house  # noqa: PLC0415 - `concierge status` does not wait for FastAPI
+
     config = place.load()
     check.verify(config)
     place.state.mkdir(parents=True, exist_ok=True)

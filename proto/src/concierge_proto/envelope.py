@@ -1,5 +1,6 @@
 """CloudEvents 1.0 in binary mode: the attributes of a message as headers of NATS."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ import msgspec
 from concierge_proto import errors
 
 _PRINTABLE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '%"')
+_PLAIN = re.compile(r"[!#$&-~]+")
+"""What needs no encoding, nearly always: asking first is ten times as fast."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +53,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
             "content-type": CONTENT_TYPES[self.encoding],
             "content-encoding": "deflate" if self.encoding.endswith("+zlib") else "",
         }
-        return {key: quote(value, safe=_PRINTABLE) for key, value in fields.items() if value}
+        return {key: _written(value) for key, value in fields.items() if value}
+
+
+def _written(value: str) -> str:
+    return value if _PLAIN.fullmatch(value) else quote(value, safe=_PRINTABLE)
 
 
 CONTENT_TYPES = {

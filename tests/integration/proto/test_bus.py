@@ -77,7 +77,7 @@ async def test_history_follows_from_now(link: bus.Bus) -> None:
         await asyncio.sleep(0.01)
     await publish(link, 2)
     assert (await first).read(messages.Control).what == "event 2"
-    await follow.aclose()  # type: ignore[attr-defined]
+    await follow.aclose()
 
 
 async def test_an_oversize_message_is_refused_before_it_is_sent(link: bus.Bus) -> None:

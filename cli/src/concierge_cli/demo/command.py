@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from concierge_cli import house, output, up
-from concierge_cli.demo import balancer, play, scene, stage, view
+from concierge_cli import output, up
+from concierge_cli.demo import balancer, play, scene, view
 from concierge_proto import errors
 
 
@@ -92,6 +92,9 @@ def report(out: play.Change, back: play.Change) -> dict[str, object]:
 @contextlib.asynccontextmanager
 async def opened(folder: Path, target: str, backend: str) -> AsyncIterator[play.Story]:
     """Run the whole scene while the context is open."""
+    from concierge_cli import house  # noqa: PLC0415 - see up.py
+    from concierge_cli.demo import stage  # noqa: PLC0415
+
     async with contextlib.AsyncExitStack() as stack:
         host = await stage.host(target)
         customers = stack.enter_context(balancer.serving(host, play.QUIET))

@@ -1,0 +1,150 @@
+"""`concierge` from outside: exit codes, JSON, and that Ctrl-C leaves nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.desk import CONFIG, Desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+@pytest.fixture
+async def running(desk: Desk) -> AsyncIterator[Desk]:
+    async with desk.up():
+        yield desk
+
+
+async def test_scale_status_events_incident(running: Desk) -> None:
+    """One service, by hand: two more, one less, beyond the bounds, and the story of each."""
+    out = await running.say("scale", "web", "+1", "--reason", "a sale", "--json")
+    assert out.code == 0, out.err
+    assert [(event["kind"], event.get("reason") or event["result"]) for event in out.json] == [
+        ("decision", "ok"),
+        ("outcome", "converged"),
+    ]
+
+    status = await running.say("status", "--json")
+    assert status.code == 0, status.err
+    assert status.json[0]["heard"] == ["web-1", "web-2"]
+    assert status.json[0]["scheduler"] is True
+
+    beyond = await running.say("scale", "web", "9", "--json")
+    assert beyond.json[-1]["after"] == 3
+    assert beyond.json[0]["reason"] == "at_max"
+
+    fewer = await running.say("scale", "web", "-2")
+    assert fewer.code == 0, fewer.err
+    assert "3 → 1 converged" in fewer.out
+
+    nothing = await running.say("scale", "web", "1", "--json")
+    assert (nothing.code, nothing.json[-1]["verdict"]) == (0, "nothing")
+
+    events = await running.say("events", "--kind", "outcome", "--service", "web", "--json")
+    assert [(e["before"], e["after"]) for e in events.json] == [(0, 1), (1, 2), (2, 3), (3, 1)]
+
+    ours = out.json[0]["correlation_id"]
+    incident = await running.say("incident", ours[:12], "--json")
+    assert [event["kind"] for event in incident.json[0]["events"]] == ["decision", "outcome"]
+    told = await running.say("incident", ours)
+    assert "1 → 2 converged" in told.out
+    assert "a sale" in str(incident.json)
+
+
+async def test_ctrl_c_leaves_nothing(desk: Desk) -> None:
+    async with desk.up():
+        assert (await desk.say("scale", "web", "2")).code == 0
+        assert len(desk.pids()) >= 5  # up, nats-server, and two couriers with a child each
+    assert desk.pids() == []
+
+
+async def test_only_one_at_a_time(running: Desk) -> None:
+    second = await running.say("up")
+    assert second.code == 2
+    assert "already runs" in second.err
+
+
+async def test_what_was_done_outlives_a_restart(desk: Desk) -> None:
+    async with desk.up():
+        await desk.say("scale", "web", "2")
+    async with desk.up():
+        events = await desk.say("events", "--kind", "outcome", "--json")
+        assert (1, 2) in [(event["before"], event["after"]) for event in events.json]
+
+
+async def test_nothing_runs(desk: Desk) -> None:
+    """Every command that needs the bus says what is missing."""
+    for words in (["status"], ["events"], ["incident", "last"], ["scale", "web", "1"]):
+        said = await desk.say(*words)
+        assert said.code == 2
+        assert "`concierge up` does not run" in said.err
+        assert "Traceback" not in said.err
+
+
+async def test_no_outcome_without_a_scheduler(desk: Desk, nats_url: str) -> None:
+    desk.env["CONCIERGE_NATS__URL"] = nats_url
+    said = await desk.say("scale", "web", "1", "--timeout", "1s")
+    assert said.code != 0
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        (CONFIG + "\n[nats]\nurll = 'x'\n", "unknown key `urll`"),
+        (CONFIG.replace("max = 3", 'max = "three"'), "services.web.max"),
+        (CONFIG.replace("services.web", "services.Web"), "service name 'Web'"),
+        (CONFIG.replace('"1s"', '"one"'), "is no duration"),
+        (CONFIG.replace('kind = "process"', 'kind = "k8s"'), "targets.local.kind"),
+        (CONFIG.replace('target = "local"', 'target = "remote"'), "there is no [targets.remote]"),
+        (
+            CONFIG + '[gateway.sources.z]\nkind = "zabbix"\nsecret_file = "/nowhere"\n',
+            "gateway.sources.z.secret_file",
+        ),
+        (CONFIG + '[[services.web.rules]]\naction = "explode"\n', "services.web.rules[0]"),
+        (CONFIG + "[monitoring]\nbackends = ['nagios']\n", "no backend 'nagios'"),
+        ("nats = [", "concierge.toml"),
+    ],
+)
+async def test_a_mistake_is_named_with_its_path(tmp_path: Path, config: str, says: str) -> None:
+    """`up` and `config check` say the same, start nothing, and end with 2."""
+    desk = Desk(tmp_path, config)
+    for words in (["config", "check"], ["up"]):
+        said = await desk.say(*words)
+        assert said.code == 2, said
+        assert says in said.err
+        assert "Traceback" not in said.err
+        assert not (tmp_path / "state").exists() or not desk.pids()
+
+
+async def test_init_check(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    (tmp_path / "compose.yaml").write_text("services:\n  web:\n    image: shop\n", "utf-8")
+    refused = await desk.say("init")
+    assert refused.code == 2
+    assert "--force" in refused.err
+    said = await desk.say("init", "--force", "--zabbix", "https://zabbix.example/")
+    assert said.code == 0, said.err
+    checked = await desk.say("config", "check", "--json")
+    assert checked.json[0]["ok"] is True
+    assert checked.json[0]["services"] == ["web"]
+
+
+async def test_help_teaches(desk: Desk) -> None:
+    asked = [
+        desk.say(*words, "--help") for words in ([], ["scale"], ["events"], ["demo"], ["zabbix", "apply"])
+    ]
+    for said in await asyncio.gather(*asked):
+        assert said.code == 0
+        assert "concierge" in said.out
+
+
+async def test_completion_is_there(desk: Desk) -> None:
+    said = await desk.say("--show-completion", "bash")
+    assert said.code == 0, said.err
+    assert "_concierge_completion" in said.out
