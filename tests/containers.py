@@ -16,13 +16,14 @@ SLEEP = ("sleep", "1000")
 PATIENCE = 30.0
 
 
-async def docker(*words: str) -> str:
+async def docker(*words: str, **variables: str) -> str:
     """Return what `docker WORDS` prints, asked at the engine of the tests; fail with what it says."""
     child = await asyncio.create_subprocess_exec(
         *("docker", "--host", peer.need("docker"), *words),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **variables},
     )
     async with asyncio.timeout(PATIENCE):
         out, said = await child.communicate()

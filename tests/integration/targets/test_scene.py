@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from concierge_cli import nats
 from concierge_proto import bus, messages, metric, settings, subjects
-from concierge_scheduler.targets import compose, port
+from concierge_scheduler.targets import compose, port, swarm
 from tests import containers, image, peer
 
 SHOP = Path(__file__).parents[3] / "compose" / "shop"
@@ -133,6 +134,33 @@ async def test_a_person_who_says_up_sets_the_number_back(scene: Path, shop: port
     words = ("compose", "--project-name", project, "--project-directory", str(scene))
     await containers.docker(*words, "up", "--detach", "--no-build")
     await containers.until(shop, "web", 1)
+
+
+async def test_the_stack_is_the_same_shop(link: bus.Bus, tmp_path: Path) -> None:
+    peer.need("swarm")
+    shutil.copytree(SHOP, tmp_path / "shop")
+    built = await asyncio.to_thread(image.courier_image, peer.need("docker"), peer.need("image"))
+    variables = {"SHOP_IMAGE": built, "NATS_URL": (tmp_path / "url").read_text("utf-8"), "INTERVAL": "200ms"}
+    stack = f"ct{secrets.token_hex(4)}"
+    services = {"web": settings.Service(target="shop", name=f"{stack}_web", max=3)}
+    file = str(tmp_path / "shop" / "stack.yaml")
+    words = ("stack", "deploy", "--compose-file", file, "--resolve-image", "never", stack)
+    try:
+        await containers.docker(*words, **variables)
+        place = settings.Target(kind="swarm", host=peer.need("docker"))
+        async with swarm.open("shop", place, services, "") as target:
+            await containers.until(target, "web", 1)
+            await loads(link, {subjects.instance_of(f"{stack}_web-1"): 0.5})
+            await target.scale("web", 2, "i1")
+            two = await containers.until(target, "web", 2)
+            await loads(link, {subjects.instance_of(each.hostname): 0.25 for each in two.instances})
+    finally:
+        await containers.docker("stack", "rm", stack)
+        await containers.met(lambda: gone(f"com.docker.stack.namespace={stack}"))
+
+
+async def gone(label: str) -> bool:
+    return not await containers.docker("ps", "--all", "--quiet", "--filter", f"label={label}")
 
 
 def compose_of(target: port.Target) -> compose.Compose:
