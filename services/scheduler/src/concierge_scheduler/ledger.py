@@ -51,6 +51,7 @@ class Ledger:
                     await self.open()
                 else:
                     self.state = wanted
+                    break
             return self.state
 
     async def publish(self) -> None:

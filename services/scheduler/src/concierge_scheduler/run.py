@@ -30,6 +30,8 @@ class Status:
     def __init__(self, names: list[str]) -> None:
         self._missing = dict.fromkeys(names, "not looked for yet")
         self.looked = asyncio.Event()
+        if not names:
+            self.looked.set()
 
     def note(self, name: str, missing: str) -> None:
         """`missing` is empty when the target is attended to."""
