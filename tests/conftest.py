@@ -10,6 +10,19 @@ from concierge_cli import nats
 from concierge_proto import bus, settings
 
 
+SHARED = ("zabbix", "prometheus")
+"""Servers of which a run has one: their tests run one after the other."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests together that meet on a shared server; unit tests meet nobody."""
+    for item in items:
+        for name in SHARED:
+            if name in item.nodeid and "tests/unit" not in item.nodeid:
+                item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture
 async def nats_url(tmp_path: Path) -> AsyncIterator[str]:
     """URL of a nats-server of this test's own."""

@@ -166,6 +166,8 @@ async def call(http: httpx.AsyncClient, token: str, method: str, **params: Any) 
 async def assert_prometheus_has_it() -> None:
     """Prometheus has scraped the load of both instances."""
     async with httpx.AsyncClient(base_url=os.environ["PEER_PROMETHEUS_URL"], timeout=20) as http:
-        query = 'count(count by (instance) (max_over_time(load{service="web"}[5m])))'
+        query = (
+            'count(count by (instance) (max_over_time(concierge_gauge_value{service="web",name="load"}[5m])))'
+        )
         answer = (await http.get("/api/v1/query", params={"query": query})).json()
         assert float(answer["data"]["result"][0]["value"][1]) >= 2

@@ -22,6 +22,8 @@ services:
 """
 
 
+_FAREWELL = 40
+"""Looks, half a second apart, until containers that do not end are left to Docker."""
 _BUILDER = {"DOCKER_BUILDKIT": "0"} if "PEER_DOCKER_IMAGE" in os.environ else {}
 """BuildKit asks a registry for a base image that only this engine has."""
 
@@ -108,6 +110,15 @@ async def placed(target: settings.Target, folder: Path, nats: str, balancer: str
         yield Placed(found, service)
     finally:
         await docker(*removal)
+        await _gone(name)
+
+
+async def _gone(name: str) -> None:
+    """Wait until no container of the demo is left: swarm removes a service before its tasks."""
+    for _ in range(_FAREWELL):
+        if not await docker("ps", "--quiet", "--filter", f"name={name}"):
+            return
+        await asyncio.sleep(0.5)
 
 
 def _command(nats: str, balancer: str) -> list[str]:
