@@ -21,16 +21,26 @@ class Receiver:
         self.posted: asyncio.Queue[Posted] = asyncio.Queue()
         self.answers: list[int] = []
         self.url = ""
+        self._open: set[asyncio.StreamWriter] = set()
 
     async def next(self) -> Posted:
         async with asyncio.timeout(15):
             return await self.posted.get()
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 await self._request(reader, writer)
         writer.close()
+        self._open.discard(writer)
+
+    async def close(self) -> None:
+        """Hang up: callers keep their connections for the next call."""
+        for writer in list(self._open):
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     async def _request(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -52,3 +62,4 @@ async def receiving() -> AsyncIterator[Receiver]:
         yield receiver
     finally:
         server.close()
+        await receiver.close()

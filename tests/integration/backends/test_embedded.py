@@ -147,6 +147,7 @@ async def test_a_gateway_that_starts_later_hears_only_the_last_word() -> None:
             await backend.aggregates(aggregates(1.0, 121))
             recovery = verified(await gateway.next())
             server.close()
+            await gateway.close()
     assert told["step"].endswith("22:15:20+00:00")  # two minutes after the start
     assert recovery["status"] == "resolved"
 
