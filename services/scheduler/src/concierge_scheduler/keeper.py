@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 WATCH = 30.0
 """Seconds between two listings that look for drift and dead instances."""
+_CLOSELY, _LOOKS = 1.0, 5
+"""Seconds between the looks after an instance said that it stops, for it says so before it is gone."""
 _ACK_WAIT = 5.0
 """Seconds; a command waits so long for a new holder when the old one was killed with it in hand."""
 _ABROAD = re.compile(r"[^A-Za-z0-9_=./-]")
@@ -56,6 +58,7 @@ class Keeper:
         self._watch_every = watch
         self._attendants: dict[str, Attendant] = {}
         self._look_soon = asyncio.Event()
+        self._closely = 0
         self.attending = asyncio.Event()
         """Set while every service has its attendant."""
 
@@ -150,11 +153,13 @@ class Keeper:
         try:
             while True:
                 self._look_soon.clear()
+                pause = min(_CLOSELY, self._watch_every) if self._closely else self._watch_every
                 try:
-                    async with asyncio.timeout(self._watch_every):
+                    async with asyncio.timeout(pause):
                         await self._look_soon.wait()
                 except TimeoutError:
                     pass
+                self._closely = max(0, self._closely - 1)
                 await self._look(place)
                 for attendant in self._attendants.values():
                     attendant.wake()
@@ -169,6 +174,7 @@ class Keeper:
 
     def _hear_stop(self, service: str) -> None:
         if service in self._services:
+            self._closely = _LOOKS
             self._look_soon.set()
 
     async def _tell(self, lease: bus.Lease) -> None:
