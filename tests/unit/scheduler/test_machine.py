@@ -56,15 +56,14 @@ class Scheduler(RuleBasedStateMachine):
         problem=PROBLEMS,
         manual=st.booleans(),
         life=st.integers(1, 200),
-        number=st.integers(),
     )
     def command(
-        self, verb: messages.Verb, amount: int, problem: str, manual: bool, life: int, number: int
+        self, verb: messages.Verb, amount: int, problem: str, manual: bool, life: int
     ) -> messages.Command:
         one = hands.command(
             verb,
             amount,
-            id=f"{number}",
+            id=f"{len(self.taken)}",
             problem="" if manual else problem,
             manual=manual,
             issued_at=self.now,

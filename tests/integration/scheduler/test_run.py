@@ -1,0 +1,72 @@
+"""Several targets in one scheduler: each for itself."""
+
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+
+import pytest
+
+from concierge_proto import bus, errors, settings
+from concierge_scheduler import run
+from concierge_scheduler.targets import registry
+from tests.integration.scheduler import stage
+
+SLEEPING = settings.Process(command=(sys.executable, "-c", "import time; time.sleep(1000)"))
+
+
+def target(directory: Path) -> settings.Target:
+    return settings.Target(kind="process", directory=str(directory))
+
+
+def service(name: str) -> settings.Service:
+    return stage.policy(target=name, process=SLEEPING)
+
+
+@contextlib.asynccontextmanager
+async def running(config: settings.Settings, link: bus.Bus):  # type: ignore[no-untyped-def]
+    ready, status = asyncio.Event(), run.Status(list(config.targets))
+    task = asyncio.create_task(run.run(config, link, ready=ready, status=status, end_instances=True))
+    try:
+        async with asyncio.timeout(stage.PATIENCE):
+            await ready.wait()
+        yield status
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_target_that_is_away_stops_nobody(link: bus.Bus, nats_url: str, tmp_path: Path) -> None:
+    config = settings.Settings(
+        nats=settings.Nats(url=nats_url),
+        targets={
+            "gone": settings.Target(kind="compose", host="tcp://127.0.0.1:9", project="gone"),
+            "shop": target(tmp_path / "shop"),
+        },
+        services={"web": service("shop"), "api": stage.policy(target="gone")},
+    )
+    async with stage.hearing(link) as ear, running(config, link) as status:
+        await ear.until(lambda: ear.outcomes)
+        assert ear.outcomes[0].result == "converged"
+        assert status.missing.startswith("target gone: ")
+
+
+async def test_one_endpoint_under_two_names_is_refused(link: bus.Bus, nats_url: str, tmp_path: Path) -> None:
+    config = settings.Settings(
+        nats=settings.Nats(url=nats_url),
+        targets={"one": target(tmp_path / "shop"), "two": target(tmp_path / "shop")},
+        services={},
+    )
+    async with running(config, link) as status:
+        assert "it is the same endpoint as target" in status.missing
+
+
+async def test_without_targets_it_is_ready_at_once(link: bus.Bus) -> None:
+    async with running(settings.Settings(), link) as status:
+        assert status.missing == ""
+
+
+def test_a_kind_that_does_not_exist() -> None:
+    with pytest.raises(errors.Permanent, match="there are compose, swarm, process, memory"):
+        registry.find("kubernetes")
