@@ -9,7 +9,6 @@ import pytest
 from concierge_cli import nats
 from concierge_proto import bus, settings
 
-
 SHARED = ("zabbix", "prometheus")
 """Servers of which a run has one: their tests run one after the other."""
 

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from concierge_cli import nats, show
-from concierge_proto import bus, messages, settings
+from concierge_proto import bus, identity, messages, settings
 from tests import peer
 
 PAIRS = [
@@ -34,7 +34,8 @@ class Played(NamedTuple):
 
     last: dict[str, Any]
     link: bus.Bus
-    url: str
+    name: str
+    """Of the compose project or the swarm service."""
     most: int
     """The most containers that were seen running at one time."""
 
@@ -59,20 +60,21 @@ async def played(pair: tuple[str, str], tmp_path: Path) -> AsyncIterator[Played]
         nats.server(tmp_path / "nats", tmp_path / "run", listen=listen) as url,
         bus.connect(settings.Nats(url=url), "test") as link,
     ):
-        watching = asyncio.create_task(count_containers())
+        name = f"concierge-test-{identity.mint()[-8:]}"
+        watching = asyncio.create_task(count_containers(name))
         try:
-            last = await demo(backend, target, url)
+            last = await demo(backend, target, name, url)
         finally:
             watching.cancel()
             most = await watching
-        yield Played(last, link, url, most)
+        yield Played(last, link, name, most)
 
 
-async def demo(backend: str, target: str, url: str) -> dict[str, Any]:
+async def demo(backend: str, target: str, name: str, url: str) -> dict[str, Any]:
     """Run the demo and return its last line."""
     child = await asyncio.create_subprocess_exec(
         Path(sys.executable).parent / "concierge",
-        *("demo", "--backend", backend, "--target", target, "--once", "--json"),
+        *("demo", "--backend", backend, "--target", target, "--project", name, "--once", "--json"),
         env={**os.environ, "CONCIERGE_NATS__URL": url},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -83,23 +85,23 @@ async def demo(backend: str, target: str, url: str) -> dict[str, Any]:
     return dict(json.loads(out.splitlines()[-1]))
 
 
-async def count_containers() -> int:
-    """Watch `docker ps` until cancelled; return the most containers of a demo that ran at one time."""
+async def count_containers(name: str) -> int:
+    """Watch `docker ps` until cancelled; return the most containers of that demo that ran at one time."""
     most = 0
     with contextlib.suppress(asyncio.CancelledError):
         while "PEER_DOCKER_HOST" in os.environ:
-            most = max(most, len(await containers()))
+            most = max(most, len(await containers(name)))
             await asyncio.sleep(0.3)
     return most
 
 
-async def containers() -> list[str]:
+async def containers(name: str) -> list[str]:
     child = await asyncio.create_subprocess_exec(
         *("docker", "--host", os.environ["PEER_DOCKER_HOST"], "ps", "--format", "{{.Names}}"),
         stdout=asyncio.subprocess.PIPE,
     )
     out, _ = await child.communicate()
-    return [name for name in out.decode().split() if name.startswith("concierge-demo")]
+    return [found for found in out.decode().split() if found.startswith(name)]
 
 
 @pytest.mark.timeout(240)
@@ -113,7 +115,7 @@ async def test_the_loop_closes(pair: tuple[str, str], played: Played) -> None:
     assert_the_chain_is_whole(chain)
     if target != "process":
         assert played.most == 2
-        assert await containers() == []
+        assert await containers(played.name) == []
     if backend == "zabbix":
         await assert_zabbix_has_it(chain)
     if backend == "prometheus":

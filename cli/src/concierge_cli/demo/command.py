@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +22,9 @@ def demo(
         str, typer.Option(help=f"Where instances run: {', '.join(scene.TARGETS)}.")
     ] = "process",
     backend: Annotated[str, typer.Option(help=f"Who decides: {', '.join(scene.BACKENDS)}.")] = "embedded",
+    project: Annotated[
+        str, typer.Option(help="Name of the compose project or swarm service.  [default: a new one]")
+    ] = "",
     once: Annotated[bool, typer.Option("--once", help="End after one scale-out and one scale-in.")] = False,
     json: Annotated[
         bool, typer.Option("--json", help="The last line is one JSON object; progress goes to stderr.")
@@ -35,19 +39,21 @@ def demo(
             raise errors.Malformed(f"{what} {value}: there is {', '.join(known)}")
     logging.getLogger().setLevel(logging.WARNING)  # the story tells what happens
     screen = Console(stderr=json, highlight=False, soft_wrap=True)
-    asyncio.run(_demo(target, backend, screen, once=once, json=json))
+    opening = opened(target, backend, project or f"concierge-demo-{secrets.token_hex(3)}")
+    screen.print(f"starting: target {target}, monitoring by {backend}")
+    asyncio.run(_demo(opening, screen, once=once, json=json))
 
 
-async def _demo(target: str, backend: str, console: Console, *, once: bool, json: bool) -> None:
-    with tempfile.TemporaryDirectory(prefix="concierge-demo-") as folder:
-        console.print(f"starting: target {target}, monitoring by {backend}")
-        async with opened(Path(folder), target, backend) as story:
-            drawing = asyncio.create_task(view.draw(story, console))
-            try:
-                await _play(story, console, once=once, json=json)
-            finally:
-                drawing.cancel()
-                await asyncio.gather(drawing, return_exceptions=True)
+async def _demo(
+    opening: contextlib.AbstractAsyncContextManager[play.Story], console: Console, *, once: bool, json: bool
+) -> None:
+    async with opening as story:
+        drawing = asyncio.create_task(view.draw(story, console))
+        try:
+            await _play(story, console, once=once, json=json)
+        finally:
+            drawing.cancel()
+            await asyncio.gather(drawing, return_exceptions=True)
     console.print(
         "everything is stopped. Go on with `concierge init` and `concierge up`; README.md shows how."
     )
@@ -90,17 +96,18 @@ def report(out: play.Change, back: play.Change) -> dict[str, object]:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, target: str, backend: str) -> AsyncIterator[play.Story]:
+async def opened(target: str, backend: str, name: str) -> AsyncIterator[play.Story]:
     """Run the whole scene while the context is open."""
     from concierge_cli import house  # noqa: PLC0415 - see up.py
     from concierge_cli.demo import stage  # noqa: PLC0415
 
     async with contextlib.AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="concierge-demo-")))
         host = await stage.host(target)
         customers = stack.enter_context(balancer.serving(host, play.QUIET))
         config = scene.build(folder, target, backend, host, customers.url)
         stack.push_async_callback(await stage.provision(config, backend))
-        config = await stage.place(stack, config, folder, customers.url)
+        config = await stage.place(stack, config, name, folder, customers.url)
         running = await stack.enter_async_context(house.open_house(config, folder))
         story = await stack.enter_async_context(play.watching(running.link, customers))
         yield story

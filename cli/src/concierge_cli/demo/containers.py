@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
@@ -73,9 +72,10 @@ async def gateway() -> str:
 
 
 @contextlib.asynccontextmanager
-async def placed(target: settings.Target, folder: Path, nats: str, balancer: str) -> AsyncIterator[Placed]:
+async def placed(
+    name: str, target: settings.Target, folder: Path, nats: str, balancer: str
+) -> AsyncIterator[Placed]:
     """Run the first container while the context is open; all of them are removed with it."""
-    name = f"concierge-demo-{secrets.token_hex(3)}"
     tag = await image.build(docker, folder / "image")
     command = _command(nats, balancer)
     engine = os.environ.get("PEER_DOCKER_HOST", "")

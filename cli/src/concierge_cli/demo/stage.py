@@ -76,6 +76,7 @@ async def _reload(place: settings.Prometheus) -> None:
 async def place(
     stack: contextlib.AsyncExitStack,
     config: settings.Settings,
+    name: str,
     folder: Path,
     balancer: str,
 ) -> settings.Settings:
@@ -84,7 +85,7 @@ async def place(
     if target.kind == "process":
         return config
     nats = config.nats.url or f"nats://{config.nats.listen}:{config.nats.port}"
-    found = await stack.enter_async_context(containers.placed(target, folder, nats, balancer))
+    found = await stack.enter_async_context(containers.placed(name, target, folder, nats, balancer))
     service = msgspec.structs.replace(config.services[scene.SERVICE], name=found.service)
     return msgspec.structs.replace(
         config,
