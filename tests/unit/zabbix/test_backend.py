@@ -218,9 +218,9 @@ def test_hosts_that_take_nothing_are_announced_ever_more_seldom() -> None:
     host = hosts.Host("web-1", "web")
     assert host.due(0.0)
     host.announced(0.0)
-    assert [host.due(9.0), host.due(10.0)] == [False, True]
-    host.announced(10.0)
-    assert [host.due(29.0), host.due(30.0)] == [False, True]
+    assert [host.due(2.0), host.due(3.0)] == [False, True]
+    host.announced(3.0)
+    assert [host.due(8.0), host.due(9.0)] == [False, True]
     for _ in range(30):
         host.announced(30.0)
     assert [host.due(629.0), host.due(630.0)] == [False, True]

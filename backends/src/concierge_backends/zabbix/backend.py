@@ -133,7 +133,7 @@ class Backend:
         return host
 
     async def _deliver(self, host: hosts.Host, slot: str, rows: Sequence[packets.Row]) -> int:
-        """Send rows; announce a host that is new or takes nothing, and park what a young one missed."""
+        """Send rows; announce a host that is new, and park what a young one missed."""
         async with host.lock:
             if not host.tries:
                 await self._announce(host)
@@ -141,19 +141,20 @@ class Backend:
             if taken == len(rows):
                 self._parked.forget(host, slot)
             else:
-                await self._miss(host, slot, rows, taken)
+                self._miss(host, slot, rows)
             return taken
 
     async def _send(self, host: hosts.Host, rows: Sequence[packets.Row]) -> int:
+        """Send rows; a host that takes none of them is announced, again and again: it may be gone."""
         taken = await self._trapper.deliver(host.name, rows)
         if taken:
             host.accepted()
+        elif host.due(time.monotonic()):
+            await self._announce(host)
         return taken
 
-    async def _miss(self, host: hosts.Host, slot: str, rows: Sequence[packets.Row], taken: int) -> None:
+    def _miss(self, host: hosts.Host, slot: str, rows: Sequence[packets.Row]) -> None:
         now = time.monotonic()
-        if not taken and host.due(now):
-            await self._announce(host)
         if slot == "discovery":
             self._parked.keep(host, slot, rows, now + KEEP_DISCOVERY)
         elif now < host.young_until:

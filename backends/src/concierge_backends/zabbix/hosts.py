@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 YOUNG = 90.0
 """Seconds after a registration or a discovery in which missing items may still come."""
-FIRST_PAUSE, LONGEST_PAUSE = 10.0, 600.0
+FIRST_PAUSE, LONGEST_PAUSE = 3.0, 600.0
 """Seconds between two registrations of a host that takes nothing."""
 MOST = 20_000
 """Hosts remembered; the ones longest silent are forgotten, and announced anew when they speak."""

@@ -11,7 +11,7 @@ from concierge_proto import errors
 
 SLOTS = ("discovery", "snapshot", "state")
 """What is kept of a host: the newest of each, and sent in this order, since discovery makes the items."""
-FIRST, LONGEST = 0.5, 15.0
+FIRST, LONGEST = 0.5, 5.0
 """Seconds until the next try; they double."""
 
 Send = Callable[[hosts.Host, Sequence[packets.Row]], Awaitable[int]]

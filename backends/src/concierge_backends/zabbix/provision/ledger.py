@@ -37,6 +37,8 @@ class Kind(NamedTuple):
     """Fields that are given at creation and never compared."""
     shared: tuple[str, ...] = ()
     """Lists to which others may add: ours must be among them."""
+    hidden: tuple[str, ...] = ()
+    """Fields that cannot be read back: never compared, and written with every update."""
     suffix: str = ""
     """`global` for `usermacro.createglobal`."""
 
@@ -77,7 +79,8 @@ class Ledger:
     def _update(self, kind: Kind, old: Doc, doc: Doc) -> list[Doc]:
         changed = difference(kind, old, doc)
         self._note("update" if changed else "none", kind, doc, tuple(changed))
-        return [{kind.id: old[kind.id], **changed}] if changed else []
+        hidden = {field: doc[field] for field in kind.hidden}
+        return [{kind.id: old[kind.id], **hidden, **changed}] if changed else []
 
     async def _create(self, kind: Kind, docs: Sequence[Doc]) -> dict[str, str]:
         for doc in docs:
@@ -99,7 +102,7 @@ def difference(kind: Kind, old: Doc, doc: Doc) -> Doc:
     changed: Doc = {}
     for field, want in doc.items():
         have = old.get(field)
-        if field in kind.fixed or same(have, want):
+        if field in kind.fixed or field in kind.hidden or same(have, want):
             continue
         if field in kind.shared:
             missing = [one for one in want if not any(same(other, one) for other in have or ())]

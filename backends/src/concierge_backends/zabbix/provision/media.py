@@ -29,7 +29,7 @@ ATTEMPTS, PAUSE, TIMEOUT = 5, 5, 5
 """Seconds: 5 x 5 + 4 x 5 = 45, less than the shortest escalation step."""
 
 MEDIA = ledger.Kind("media type", "mediatype", "mediatypeid", "name")
-MACRO = ledger.Kind("global macro", "usermacro", "globalmacroid", "macro", fixed=("value",), suffix="global")
+MACRO = ledger.Kind("global macro", "usermacro", "globalmacroid", "macro", hidden=("value",), suffix="global")
 
 
 def media(gateway: str, front_end: str) -> Doc:

@@ -1,0 +1,94 @@
+"""`apply` on a real server: from nothing to everything, and then nothing more."""
+
+from typing import Any
+
+import pytest
+
+from concierge_backends.zabbix import api, names, provision
+from concierge_proto import errors, settings
+from tests.integration.zabbix.conftest import Apply, Server
+
+
+def counted(changes: list[provision.Change]) -> set[str]:
+    return {change.change for change in changes}
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Methods that were called and are no question."""
+    found: list[str] = []
+    call = api.Api._call
+
+    def noted(self: api.Api, method: str, params: Any) -> Any:
+        if ".get" not in method:
+            found.append(method)
+        return call(self, method, params)
+
+    monkeypatch.setattr(api.Api, "_call", noted)
+    return found
+
+
+async def test_a_plan_writes_nothing_and_apply_does_what_it_said(apply: Apply, writes: list[str]) -> None:
+    planned = await apply(dry_run=True)
+    assert not writes
+    done = await apply()
+    assert writes
+    assert [(change.kind, change.name) for change in planned] == [(one.kind, one.name) for one in done]
+    assert [change.change for change in planned] == [change.change for change in done]
+
+
+async def test_a_second_time_changes_nothing(apply: Apply, writes: list[str]) -> None:
+    assert "create" in counted(await apply())
+    writes.clear()
+    assert counted(await apply()) == {"none"}
+    assert counted(await apply(dry_run=True)) == {"none"}
+    assert not writes
+
+
+async def test_what_somebody_changed_is_set_right(
+    apply: Apply, door: api.Api, config: settings.Settings, service: str
+) -> None:
+    await apply()
+    host = names.service_host(config, service)
+    (trigger,) = await door.call("trigger.get", {"host": host, "output": "extend", "inherited": False})
+    await door.call("trigger.update", {"triggerid": trigger["triggerid"], "priority": 1})
+    changed = [change for change in await apply() if change.change != "none"]
+    assert changed == [
+        provision.Change("update", "trigger", f"High load of {service}", fields=("priority",)),
+    ]
+
+
+async def test_cut_off_in_the_middle_it_goes_on_from_there(
+    apply: Apply, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = api.Api._call
+
+    def dying(self: api.Api, method: str, params: Any) -> Any:
+        if method == "action.create":
+            raise errors.Temporary("the front end died")
+        return call(self, method, params)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api.Api, "_call", dying)
+        with pytest.raises(errors.Temporary, match="died"):
+            await apply()
+    missing = [change for change in await apply() if change.change == "create"]
+    assert {change.kind for change in missing} == {"action"}
+    assert counted(await apply()) == {"none"}
+
+
+async def test_a_wrong_password_is_said_in_zabbix_words(server: Server, config: settings.Settings) -> None:
+    with pytest.raises(errors.Permanent, match=r"user\.login: Incorrect user name or password"):
+        await provision.apply(config, user="Admin", password="wrong", gateway_url="http://g", secret="s")
+
+
+async def test_nobody_at_the_address_is_temporary(config: settings.Settings) -> None:
+    with pytest.raises(errors.Temporary, match="is away"):
+        await provision.apply(config, url="http://127.0.0.1:9", token="t", gateway_url="http://g", secret="s")
+
+
+async def test_a_new_secret_is_written_though_the_old_cannot_be_read(apply: Apply, writes: list[str]) -> None:
+    await apply()
+    changed = [change for change in await apply(secret="f" * 32) if change.change != "none"]
+    assert [(change.kind, change.change) for change in changed] == [("global macro", "update")]
+    assert counted(await apply(secret="f" * 32)) == {"none"}
