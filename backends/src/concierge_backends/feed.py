@@ -79,7 +79,7 @@ class Feed:
         try:
             await work
         except errors.Temporary as error:
-            log.info("%s: %s: %s", self._backend.name, what, error)
+            log.debug("%s: %s: %s", self._backend.name, what, error)
             return False
         except errors.Permanent as error:
             log.error("%s: %s: %s", self._backend.name, what, error)

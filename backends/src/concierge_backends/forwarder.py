@@ -49,7 +49,7 @@ async def run(
                 group.create_task(feed.Feed(backend, _lease(link, backend.name), seen).run())
                 measures.UP.labels(backend.name).set(0)
             group.create_task(seen.run(), name="overview")
-            group.create_task(presence.Watch(link, seen.roster, config.services, seen.heartbeat).run())
+            group.create_task(presence.Watch(link, seen, config.services).run())
             await seen.ready.wait()
             if ready:
                 ready.set()

@@ -63,6 +63,13 @@ class Overview:
             found.snapshot(snapshot, self._clock())
             self._changed(snapshot.service)
 
+    def answered(self, entry: roster.Entry) -> None:
+        """Take note that a silent one answered a ping."""
+        entry.heard = time.monotonic()
+        if found := self._services.get(entry.service):
+            found.heard(entry.instance, self._clock())
+            self._changed(entry.service)
+
     async def run(self) -> None:
         """Listen until cancelled."""
         snapshots = self._link.listening(f"{subjects.ROOT}.snapshot.*.*")

@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from concierge_backends import measures, roster
+from concierge_backends import measures, overview, roster
 from concierge_proto import bus, codec, errors, identity, messages, settings, subjects
 
 log = logging.getLogger(__name__)
@@ -28,14 +28,12 @@ class Watch:
     def __init__(
         self,
         link: bus.Bus,
-        known: roster.Roster,
+        seen: overview.Overview,
         services: Mapping[str, settings.Service],
-        tell: Callable[[messages.Heartbeat], None],
     ) -> None:
         self._link = link
-        self._known = known
+        self._seen = seen
         self._fresh = {name: float(service.fresh) for name, service in services.items()}
-        self._tell = tell
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -50,11 +48,12 @@ class Watch:
 
     async def look(self, now: float) -> None:
         """Judge everybody who is silent now."""
-        self._known.forget(now)
+        known = self._seen.roster
+        known.forget(now)
         silent = [
             entry
-            for service in self._known.services()
-            for entry in self._known.silent(
+            for service in known.services()
+            for entry in known.silent(
                 now, self._link.connected_since, self._fresh.get(service, _FRESH), service
             )
         ]
@@ -65,7 +64,7 @@ class Watch:
     async def _judge(self, entry: roster.Entry) -> None:
         before = entry.heard
         if await self._alive(entry):
-            self._known.heard(entry, time.monotonic())
+            self._seen.answered(entry)
             return
         try:
             await self._link.flush()
@@ -101,7 +100,7 @@ class Watch:
         await self._link.publish(message)
         log.warning("%s vanished", entry.key)
         measures.VANISHED.inc()
-        self._tell(
+        self._seen.heartbeat(
             messages.Heartbeat(
                 service=entry.service,
                 instance=entry.instance,

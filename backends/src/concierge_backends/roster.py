@@ -58,10 +58,6 @@ class Roster:
         elif not entry.stopped:
             entry.heard, entry.said_ns = now, max(entry.said_ns, snapshot.time_ns)
 
-    def heard(self, entry: Entry, now: float) -> None:
-        """Take note that it answered."""
-        entry.heard = now
-
     def silent(self, now: float, listening_since: float, fresh: float, service: str) -> list[Entry]:
         """Return who of a service said nothing for `fresh` seconds although it could have been heard."""
         return [

@@ -46,3 +46,17 @@ async def test_thresholds_need_a_secret_and_it_is_named() -> None:
     with pytest.raises(errors.Permanent, match=r"add \[gateway.sources.embedded\]"):
         async with registry.open_backend("embedded", settings.Settings(services={"web": service})):
             pass
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:9091", "ftp://a", "http://", "http://[::1"])
+async def test_what_is_no_url_is_named(url: str) -> None:
+    own = settings.Monitoring(prometheus=settings.Prometheus(pushgateway_url=url))
+    with pytest.raises(errors.Permanent, match=r"monitoring\.prometheus\.pushgateway_url"):
+        async with registry.open_backend("prometheus", settings.Settings(monitoring=own)):
+            pass
+
+
+async def test_an_odd_address_of_the_gateway_is_named() -> None:
+    with pytest.raises(errors.Permanent, match=r"gateway\.public_url"):
+        async with registry.open_backend("embedded", settings.Settings(), gateway_url="http://[::1"):
+            pass

@@ -108,12 +108,12 @@ async def open(  # noqa: A001 - the registry's word
         gateway_url: Base of the gateway; None: `gateway.public_url`, or `gateway.listen`.
 
     Raises:
-        Permanent: There are thresholds, and no secret to call the gateway with.
+        Permanent: There are thresholds, and no secret to call the gateway with; or its address is no URL.
     """
     base = gateway_url or config.gateway.public_url or f"http://{config.gateway.listen}"
     key = _key(config, webhook_secret)
     async with httpx.AsyncClient(trust_env=False) as client:
-        calls = caller.Caller(client, f"{base.rstrip('/')}/webhooks/{SOURCE}", key)
+        calls = caller.Caller(client, _hook(base), key)
         task = asyncio.create_task(calls.run())
         try:
             yield Backend(config, calls.put)
@@ -121,6 +121,13 @@ async def open(  # noqa: A001 - the registry's word
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+def _hook(base: str) -> httpx.URL:
+    try:
+        return httpx.URL(f"{base.rstrip('/')}/webhooks/{SOURCE}")
+    except httpx.InvalidURL as error:
+        raise errors.Permanent(f"gateway.public_url = {base!r}: {error}") from error
 
 
 def _key(config: settings.Settings, secret: str | None) -> bytes:

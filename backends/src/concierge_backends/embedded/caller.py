@@ -21,7 +21,7 @@ _TOO_MANY = 429
 class Caller:
     """Sends one webhook at a time. A newer one about the same event takes the place of one that still waits."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, key: bytes) -> None:
+    def __init__(self, client: httpx.AsyncClient, url: httpx.URL, key: bytes) -> None:
         self._client = client
         self._url = url
         self._key = key

@@ -124,7 +124,7 @@ class Backend:
         try:
             async with asyncio.timeout(self._where.timeout):
                 answer = await self._client.request(method, url, **rest)  # type: ignore[arg-type]
-        except (httpx.TransportError, TimeoutError) as error:
+        except (httpx.HTTPError, TimeoutError) as error:
             raise errors.Temporary(f"{method} {url}: {str(error) or type(error).__name__}") from error
         if answer.is_success:
             return answer
@@ -147,6 +147,18 @@ def _detail(page: exposition.Page) -> str:
 
 @contextlib.asynccontextmanager
 async def open(config: settings.Settings) -> AsyncIterator[Backend]:  # noqa: A001 - the registry's word
-    """Open it; nobody is called yet."""
+    """Open it; nobody is called yet. Raises Permanent with the setting that is no URL."""
+    own = config.monitoring.prometheus
+    for name in ("pushgateway_url", "alertmanager_url"):
+        _check(f"monitoring.prometheus.{name}", getattr(own, name))
     async with httpx.AsyncClient(timeout=None, trust_env=False) as client:  # noqa: S113 - timed in `_request`
-        yield Backend(client, config.monitoring.prometheus)
+        yield Backend(client, own)
+
+
+def _check(setting: str, url: str) -> None:
+    try:
+        found = httpx.URL(url)
+    except httpx.InvalidURL as error:
+        raise errors.Permanent(f"{setting} = {url!r}: {error}") from error
+    if url and (found.scheme not in {"http", "https"} or not found.host):
+        raise errors.Permanent(f"{setting} = {url!r}: write http://host:port")
