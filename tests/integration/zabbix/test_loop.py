@@ -8,6 +8,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+
 from concierge_backends import port
 from concierge_backends.zabbix import api, backend, names, webhook
 from concierge_proto import messages, metric, settings, signature
@@ -260,3 +262,24 @@ async def test_a_trigger_fires_within_the_time_that_the_design_counts_on(
             "value to webhook, %s: median %.1f, most %.1f ms", status, statistics.median(times), max(times)
         )
     assert statistics.median(found["problem"]) < (60 if door.seven else 8000)
+
+
+async def test_heartbeats_make_an_instance_available(
+    ready: Apply, config: settings.Settings, service: str, door: api.Api, until: Until
+) -> None:
+    if not door.seven:
+        pytest.skip("6.0 knows no availability of active agents")
+    await ready()
+    host = names.instance_host(config, service, "one")
+
+    async def available() -> bool:
+        await system.heartbeat(
+            messages.Heartbeat(
+                service=service, instance="one", time_ns=time.time_ns(), boot="b1", state=1, interval_s=1
+            )
+        )
+        found = await door.call("host.get", {"filter": {"host": host}, "output": ["active_available"]})
+        return bool(found) and found[0]["active_available"] == "1"
+
+    async with backend.open(config) as system:
+        assert await until(available)

@@ -12,7 +12,7 @@ from concierge_proto import errors
 SLOTS = ("discovery", "snapshot", "state")
 """What is kept of a host: the newest of each, and sent in this order, since discovery makes the items."""
 FIRST, LONGEST = 0.5, 5.0
-"""Seconds until the next try; they double."""
+"""Seconds until the next try; they grow by half."""
 
 Send = Callable[[hosts.Host, Sequence[packets.Row]], Awaitable[int]]
 """Returns how many rows Zabbix took."""
@@ -74,4 +74,4 @@ def _pauses() -> Iterator[float]:
     pause = FIRST
     while True:
         yield pause
-        pause = min(LONGEST, pause * 2)
+        pause = min(LONGEST, pause * 1.5)
