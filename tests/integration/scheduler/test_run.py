@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from concierge_proto import bus, errors, settings
 from concierge_scheduler import run
-from concierge_scheduler.targets import registry
+from concierge_scheduler.targets import memory, registry
 from tests.integration.scheduler import stage
 
 SLEEPING = settings.Process(command=(sys.executable, "-c", "import time; time.sleep(1000)"))
@@ -24,7 +25,7 @@ def service(name: str) -> settings.Service:
 
 
 @contextlib.asynccontextmanager
-async def running(config: settings.Settings, link: bus.Bus):  # type: ignore[no-untyped-def]
+async def running(config: settings.Settings, link: bus.Bus) -> AsyncIterator[run.Status]:
     ready, status = asyncio.Event(), run.Status(list(config.targets))
     task = asyncio.create_task(run.run(config, link, ready=ready, status=status, end_instances=True))
     try:
@@ -60,6 +61,47 @@ async def test_one_endpoint_under_two_names_is_refused(link: bus.Bus, nats_url: 
     )
     async with running(config, link) as status:
         assert "it is the same endpoint as target" in status.missing
+
+
+class Owned(memory.Memory):
+    """Its first listing breaks in a way that nobody foresaw."""
+
+    def __init__(self) -> None:
+        super().__init__("shop", {"web": stage.policy()})
+        self.ended = 0
+        self.opened = 0
+
+    async def identity(self) -> str:
+        self.opened += 1
+        if self.opened == 1:
+            raise ZeroDivisionError
+        return "owned"
+
+    async def end_all(self) -> None:
+        self.ended += 1
+
+
+async def test_instances_end_at_the_end_and_not_with_a_fault(
+    link: bus.Bus, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owned = Owned()
+
+    @contextlib.asynccontextmanager
+    async def opening(*facts: object) -> AsyncIterator[Owned]:
+        yield owned
+
+    monkeypatch.setattr(registry, "find", lambda kind: opening)
+    monkeypatch.setattr(run, "_REFUSED", 0.01)
+    config = settings.Settings(
+        nats=settings.Nats(url=nats_url),
+        targets={"shop": target(tmp_path)},
+        services={"web": stage.policy(process=SLEEPING)},
+    )
+    async with stage.hearing(link) as ear, running(config, link):
+        await ear.until(lambda: ear.outcomes)
+        assert owned.opened == 2
+        assert owned.ended == 0
+    assert owned.ended == 1
 
 
 async def test_without_targets_it_is_ready_at_once(link: bus.Bus) -> None:

@@ -61,6 +61,8 @@ class Keeper:
         self._closely = 0
         self.attending = asyncio.Event()
         """Set while every service has its attendant."""
+        self.attended = False
+        """True once that was so: what runs there is ours to end."""
 
     async def run(self, target: port.Target, endpoint: str) -> None:
         """Hold the endpoint's lease whenever it can be had, and attend to the services; until cancelled."""
@@ -111,6 +113,7 @@ class Keeper:
                 group.create_task(attendant.run())
             group.create_task(worker.run())
             group.create_task(self._watch(place))
+            self.attended = True
             self.attending.set()
 
     async def _engage(self, place: Place) -> None:
@@ -171,6 +174,8 @@ class Keeper:
             await place.survey.read()
         except errors.ConciergeError as error:
             log.warning("target %s: %s", self._name, error)
+        except Exception:
+            log.exception("target %s: unexpected, looking again later", self._name)
 
     def _hear_stop(self, service: str) -> None:
         if service in self._services:

@@ -99,6 +99,10 @@ class _Target:
                 log.error("target %s: %s", self._name, group.exceptions[0])
                 self._status.note(self._name, str(group.exceptions[0]))
                 await asyncio.sleep(_REFUSED)
+            except* Exception:
+                log.exception("target %s: unexpected, trying again in %g s", self._name, _REFUSED)
+                self._status.note(self._name, "an unexpected error, see the log")
+                await asyncio.sleep(_REFUSED)
 
     @contextlib.asynccontextmanager
     async def _opened(self, *, end_instances: bool) -> AsyncIterator[port.Target]:
@@ -109,9 +113,10 @@ class _Target:
         async with registry.find(config.kind)(self._name, config, services, self._config.nats.url) as target:
             try:
                 yield target
-            finally:
-                if end_instances and isinstance(target, _Owner):
+            except asyncio.CancelledError:  # the end, and no fault that is tried again
+                if end_instances and self._keeper.attended and isinstance(target, _Owner):
                     await target.end_all()
+                raise
 
     async def _keep(self, target: port.Target, found: dict[str, str]) -> None:
         endpoint = await target.identity()
