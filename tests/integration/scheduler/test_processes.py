@@ -204,6 +204,25 @@ class TestProgram:
             await child.communicate()
         assert child.returncode == 0
 
+    async def test_shows_that_it_is_ready_and_what_it_counts(
+        self, nats_url: str, config: settings.Settings, tmp_path: Path
+    ) -> None:
+        toml, listen = tmp_path / "concierge.toml", process._free_port()
+        toml.write_text(written(config, nats_url).replace('listen = ""', f'listen = "127.0.0.1:{listen}"'))
+        child = await asyncio.create_subprocess_exec(str(SCHEDULER), "--config", str(toml), stderr=-1)
+        assert child.stderr
+        async with asyncio.timeout(stage.PATIENCE):
+            while b"converged" not in await child.stderr.readline():
+                pass
+            counted = ""
+            while 'concierge_scheduler_instances{service="web"} 1.0' not in counted:
+                counted = await page(listen, "/metrics")
+            ready = await page(listen, "/readyz")
+            child.terminate()
+            await child.communicate()
+        assert ready.startswith("HTTP/1.1 200")
+        assert 'concierge_scheduler_outcomes_total{result="converged",target="shop"} 1.0' in counted
+
     @pytest.mark.parametrize(
         ("text", "sentence"),
         [
@@ -222,6 +241,14 @@ class TestProgram:
         assert child.returncode == 2
         assert sentence in said
         assert said.count("\n") == 1
+
+
+async def page(listen: int, path: str) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", listen)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    found = (await reader.read()).decode()
+    writer.close()
+    return found
 
 
 def written(config: settings.Settings, url: str) -> str:

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 GRACE = 10.0
 """Seconds from SIGTERM to SIGKILL: longer than the courier's own."""
 _LOOK = 0.02
+_POLITE = (0, -signal.SIGTERM, 128 + signal.SIGTERM)
+"""How an instance ends that was told to."""
 _PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ)
 """Python ignores them; a child would inherit that."""
 
@@ -166,7 +168,13 @@ class Process:
                 found, status = pid, 0
             if found:
                 del self._children[pid]
-                log.info("%s: ended with %d", name, os.waitstatus_to_exitcode(status))
+                self._tell_end(name, os.waitstatus_to_exitcode(status))
+
+    def _tell_end(self, name: str, code: int) -> None:
+        service, _, number = name.rpartition("-")
+        log_file = self._lock(service, int(number)).path.with_suffix(".log")
+        level = logging.INFO if code in _POLITE else logging.WARNING
+        log.log(level, "%s: ended with %d; its log: %s", name, code, log_file)
 
 
 @contextlib.asynccontextmanager
