@@ -1,6 +1,7 @@
 """compose on a real engine: what people and accidents do to it between our calls."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -84,6 +85,18 @@ async def test_what_somebody_does_by_hand_shows(shop: port.Target, project: sett
     seen = await containers.until(shop, "web", 3)
     await containers.docker("kill", seen.instances[0].name)
     assert len((await containers.until(shop, "web", 2)).instances) == 2
+
+
+async def test_a_race_with_somebody_is_mended_by_the_next_call(
+    shop: port.Target, project: settings.Target
+) -> None:
+    by_hand = compose.Compose("shop", project, configured("web"))  # its own turns, as another process has
+    for count in (2, 5, 3):
+        racers = (shop.scale("web", 4, "ours"), by_hand.scale("web", count, "theirs"))
+        said = await asyncio.gather(*racers, return_exceptions=True)
+        assert all(answer is None or isinstance(answer, errors.Temporary) for answer in said), said
+        await insisted(shop, 4)
+        await insisted(shop, 1)
 
 
 async def test_a_container_that_is_run_once_is_no_instance(
@@ -183,10 +196,8 @@ async def test_a_client_that_was_killed_in_the_middle_is_made_good(
     await begun(shop)
     os.killpg(child.pid, signal.SIGKILL)
     await child.wait()
-    await shop.scale("web", 8, "i1")
-    await containers.until(shop, "web", 8)
-    await shop.scale("web", 1, "i2")
-    await containers.until(shop, "web", 1)
+    await insisted(shop, 8)
+    await insisted(shop, 1)
 
 
 async def test_nothing_goes_on_when_we_are_killed(shop: port.Target, project: settings.Target) -> None:
@@ -199,8 +210,7 @@ async def test_nothing_goes_on_when_we_are_killed(shop: port.Target, project: se
     left = (await shop.read())["web"]
     assert left.settled < 9, "its docker stopped with it"
     before = {one.id for one in left.instances}
-    await shop.scale("web", 9, "i1")
-    after = await containers.until(shop, "web", 9)
+    after = await insisted(shop, 9)
     assert {one.id for one in after.instances} >= before, "what the killed one had created is used"
 
 
@@ -223,6 +233,19 @@ async def test_an_engine_that_hangs_costs_its_deadline_and_nothing_else(
         assert not running(hanging.host)
         hanging.melted.set()
         assert (await target.read())["web"].settled >= 1
+
+
+async def insisted(shop: port.Target, count: int) -> port.Observed:
+    """Call until the number is true.
+
+    What a killed or a racing client has asked the engine for can appear after our own client has looked around.
+    """
+    for _ in range(3):
+        with contextlib.suppress(errors.Temporary, TimeoutError):
+            await shop.scale("web", count, "again")
+            async with asyncio.timeout(8):
+                return await containers.until(shop, "web", count)
+    return await containers.until(shop, "web", count)
 
 
 async def begun(shop: port.Target) -> None:

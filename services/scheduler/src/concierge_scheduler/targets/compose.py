@@ -1,6 +1,8 @@
 """A compose project: one `docker ps` shows it, `docker compose up --scale` changes it."""
 
+import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 
 import msgspec
@@ -52,6 +54,7 @@ class Compose:
         self.name = name
         self._client = docker.Client(name, target, services)
         self._project = target.project
+        self._one_by_one: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def identity(self) -> str:
         engine = await self._client.run("info", "--format", "{{.ID}}")
@@ -69,12 +72,17 @@ class Compose:
         }
 
     async def scale(self, service: str, count: int, intent: str) -> None:  # noqa: ARG002 - no place for it
-        """Name the service and only it: a plain `up` sets all the others back to the file's numbers."""
+        """Name the service and only it: a plain `up` sets all the others back to the file's numbers.
+
+        Two at once on one service, or one after a client that was killed, can end at another number, with
+        containers that were created and never start. Called again, it mends that.
+        """
         theirs = self._client.called(service)
-        await self._client.compose(
-            *("up", "--detach", "--scale", f"{theirs}={count}", "--no-recreate", "--no-deps"),
-            *("--no-build", "--quiet-pull", "--pull", "never", theirs),
-        )
+        async with self._one_by_one[theirs]:
+            await self._client.compose(
+                *("up", "--detach", "--scale", f"{theirs}={count}", "--no-recreate", "--no-deps"),
+                *("--no-build", "--quiet-pull", "--pull", "never", theirs),
+            )
 
     async def why_not(self, service: str) -> str:
         """Return why the service can't have several instances, with the remedy; empty: it can."""
