@@ -142,7 +142,7 @@ def discovery(service: str, *names: str) -> messages.Discovery:
 
 async def patiently(call: Callable[[], Awaitable[T]]) -> T:
     """Do as the forwarder does: what is Temporary comes again."""
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(90):
         while True:
             try:
                 return await call()
