@@ -16,6 +16,8 @@ from concierge_proto import bus, errors, messages, metric, subjects
 
 QUIET, RUSH = 0.45, 1.1
 """Offered load, in instances' worth: 0.45 is fine for one, 1.1 is too much for one and fine for two."""
+_CALM = 4
+"""Values that are watched before anything happens."""
 _PATIENCE = 90.0
 """Seconds for one act of the story."""
 
@@ -62,6 +64,9 @@ class Story:
     async def once(self) -> tuple[Change, Change]:
         """Play one rise and one fall; raises Permanent with what did not happen."""
         await self._until("the first instance is heard", lambda: len(self.heard) == 1)
+        self.chapter = f"a quiet hour: load {self.offered}"
+        calm = len(self.averages) + _CALM
+        await self._until("some quiet values", lambda: len(self.averages) >= calm)
         out = await self._act("customers come", RUSH, "High load", 2)
         back = await self._act("customers leave", QUIET, "Low load", 1)
         return out, back
@@ -85,7 +90,8 @@ class Story:
         except TimeoutError:
             lines = "\n".join(str(show.line(delivery)) for delivery in self.log[-8:])
             raise errors.Permanent(
-                f"waited {_PATIENCE:g} s in vain for: {what}. What was seen last:\n{lines}"
+                f"waited {_PATIENCE:g} s in vain for: {what}; offered load {self.offered}, "
+                f"heard {self.heard}. What was seen last:\n{lines}"
             ) from None
 
     def _outcome(self, start: int, wanted: int) -> messages.Outcome | None:

@@ -54,7 +54,7 @@ def _service(target: str, balancer: str) -> dict[str, Any]:
         "target": "demo",
         "min": 1,
         "max": 3,
-        "cooldown_out": "3s",
+        "cooldown_out": "1s",
         "cooldown_in": "3s",
         "fresh": "15s",
         "settle": "500ms",
