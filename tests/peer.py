@@ -20,7 +20,9 @@ def need(name: str) -> str:
     if found:
         return found
     missing = json.loads(os.environ.get("PEER_MISSING", "{}"))
-    reason = f"no {name}: " + missing.get(name, f"start it with `python3 -m tests.peers run {name} -- pytest …`")
+    reason = f"no {name}: " + missing.get(
+        name, f"start it with `python3 -m tests.peers run {name} -- pytest …`"
+    )
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -42,7 +42,7 @@ def lock(path: Path) -> IO[str] | None:
 
 async def locked(path: Path) -> IO[str]:
     """The lock, waited for without stopping the loop."""
-    while (held := lock(path)) is None:  # noqa: ASYNC110 - another process lets go, not a task
+    while (held := lock(path)) is None:
         await asyncio.sleep(0.2)
     return held
 
