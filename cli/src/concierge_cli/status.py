@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import typer
-from rich.table import Table
+from rich.text import Text
 
 from concierge_cli import output, show
 from concierge_cli.place import Place
@@ -48,7 +48,8 @@ def status(context: typer.Context, json: output.Json = False) -> None:
         for row in rows:
             output.emit(row)
     else:
-        output.console.print(table(rows))
+        for row in rows:
+            output.console.print(page(row))
     raise typer.Exit(0 if all(row.good for row in rows) else DEGRADED)
 
 
@@ -102,16 +103,15 @@ def _document(entry: bus.Entry | None) -> dict[str, object]:
     return msgspec.json.decode(entry.value, type=dict[str, object]) if entry else {}
 
 
-def table(rows: list[Row]) -> Table:
-    """Return the page for people."""
-    found = Table(box=None, padding=(0, 2), title_justify="left")
-    for head in ("service", "on", "instances", "bounds", "last"):
-        found.add_column(head, overflow="fold")
-    for row in rows:
-        last = [text for text in (row.last_trigger, row.last_decision, row.last_outcome) if text]
-        where = f"{row.target} ({row.kind})" + ("" if row.scheduler else ", no scheduler")
-        instances = f"{len(row.heard)}: {', '.join(row.heard)}" if row.heard else "none heard"
-        found.add_row(
-            row.service, where, instances, f"{row.min} to {row.max}", "\n".join(sorted(last)) or "nothing yet"
-        )
-    return found
+def page(row: Row) -> Text:
+    """Return one service for people: what runs, and what was said last, oldest first."""
+    where = f"{row.target} ({row.kind})" if row.scheduler else f"{row.target} ({row.kind}, no scheduler runs)"
+    heard = f"{len(row.heard)} heard: {', '.join(row.heard)}" if row.heard else "none heard"
+    text = Text()
+    text.append(row.service, style="bold" if row.good else "bold red")
+    text.append(f" on {where}, {row.min} to {row.max} instances, {heard}")
+    for line in sorted(filter(None, (row.last_trigger, row.last_decision, row.last_outcome))) or [
+        "nothing yet"
+    ]:
+        text.append(f"\n  {line}")
+    return text
