@@ -64,6 +64,8 @@ ALL: tuple[msgspec.Struct, ...] = (
         exit_code=143,
         interval_s=5.0,
         version="0.1.0",
+        health="failing",
+        maintenance=True,
     ),
     messages.Ping(service="web", instance="web-1", boot="b0", state=1, time_ns=NOON_NS),
     messages.Receipt(

@@ -98,10 +98,15 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     state: int
     """1 running, 0 stopped."""
     reason: str = ""
-    """Why it stopped: `exited`, `signal SIGTERM`, …; empty while it runs."""
+    """Why it stopped: `exited`, `stopped` (told to, and did), `killed` (told to, and did not), `oom`,
+    `signal SIGSEGV`, `pre-start: exited`, …; empty while it runs."""
     exit_code: int | None = None
     interval_s: float = 10.0
     version: str = ""
+    health: str = ""
+    """`passing`, `failing`; empty: not judged."""
+    maintenance: bool = False
+    """An operator works on it: its health is not judged."""
 
 
 class Ping(msgspec.Struct, frozen=True, kw_only=True):
