@@ -111,11 +111,13 @@ async def test_a_name_that_does_not_exist() -> None:
         await read("http://nowhere.invalid/m", port.Limits(5, 1000))
 
 
-async def test_a_password_in_the_address_is_not_told() -> None:
-    with pytest.raises(errors.Temporary) as caught:
+async def test_a_secret_in_the_address_is_not_told() -> None:
+    with pytest.raises(errors.Permanent, match="say --source-user NAME=USER") as caught:
         await read("http://user:hunter2@127.0.0.1:1/m?token=s3cret")
     assert "hunter2" not in str(caught.value)
-    assert "s3cret" not in str(caught.value)
+    with pytest.raises(errors.Temporary) as refused:
+        await read("http://127.0.0.1:1/m?token=s3cret")
+    assert "s3cret" not in str(caught.value) + str(refused.value)
 
 
 async def test_plain_http_is_not_taken_for_https() -> None:

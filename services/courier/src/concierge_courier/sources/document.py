@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from concierge_courier.sources import aside, fetch, port
+from concierge_courier.sources import access, aside, fetch, port
 
 Decode = Callable[[bytes, str], port.Reading]
 """Of a document and the source's name. Raises Temporary when it is none of its kind."""
@@ -13,9 +13,14 @@ class Document:
 
     def __init__(self, name: str, location: str, decode: Decode) -> None:
         self.name = name
+        self._location = location
         self._open = fetch.opener(location)
         self._decode = decode
         self._aside = aside.Aside(f"source {name}")
+
+    def unlock(self, keys: access.Access) -> None:
+        """Show this at the door from now on; raise Permanent when it does not fit."""
+        self._open = fetch.opener(self._location, keys, self.name)
 
     async def read(self, limits: port.Limits, started: port.Started) -> port.Reading:
         opened = self._open()

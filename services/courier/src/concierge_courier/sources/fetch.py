@@ -1,27 +1,28 @@
-"""One reading of one document, over HTTP or from a file. Blocking: it runs in a thread of its own."""
+"""One reading of one document: over HTTP(S), a unix socket, from a file. Blocking: in a thread of its own."""
 
 import contextlib
 import http.client
 import socket
+import ssl
 import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from concierge_courier import VERSION
-from concierge_courier.sources import port
+from concierge_courier.sources import access, address, body, port
 from concierge_proto import errors
 
-_CHUNK = 256 * 1024
 _OK = 200
 _HEADERS = {
     "Accept": "application/json, text/plain;q=0.5, */*;q=0.1",
-    "Accept-Encoding": "identity",
+    "Accept-Encoding": "identity",  # packing costs the application more than the way inside a container
     "User-Agent": f"concierge-courier/{VERSION}",
     "Connection": "close",
 }
+_OPEN = access.Access()
 
 
 class Fetch(Protocol):
@@ -33,19 +34,22 @@ class Fetch(Protocol):
     def abort(self) -> None: ...
 
 
-def opener(location: str) -> Callable[[], Fetch]:
-    """Return what makes a Fetch of `http(s)://…`, `file:/path` or a path; raise Permanent."""
-    if not location.startswith(("http:", "https:")):
+def opener(location: str, keys: access.Access = _OPEN, name: str = "") -> Callable[[], Fetch]:
+    """Return what makes a Fetch of `http(s)://…`, `unix:/socket:/path`, `file:/path` or a path.
+
+    `name` is the source's, for errors. Raises Permanent when it is no address or `keys` do not fit it.
+    """
+    if not location.startswith(("http:", "https:", "unix:")):
+        if keys != _OPEN:
+            raise errors.Permanent(f"source {name}: nobody asks at a file: leave out its --source-…-file")
         path = Path(urlsplit(location).path if location.startswith("file:") else location)
         return lambda: FileFetch(path)
-    try:
-        url = urlsplit(location)
-        valid = bool(url.hostname) and url.port != 0
-    except ValueError:
-        valid = False
-    if not valid:
-        raise errors.Permanent(f"{location!r} is no address: write http://host:port/path")
-    return lambda: HttpFetch(url)
+    where = address.parse(location)
+    if keys.secure and where.url.scheme != "https":
+        raise errors.Permanent(f"source {name}: certificates are of use with https:// alone")
+    keys.check(name)
+    door = _Door(where, keys, name)
+    return lambda: HttpFetch(door)
 
 
 class FileFetch:
@@ -58,21 +62,58 @@ class FileFetch:
         try:
             with self._path.open("rb") as file:
                 started()
-                body = file.read(limits.size + 1)
+                content = file.read(limits.size + 1)
         except OSError as error:
             raise errors.Temporary(f"cannot read {self._path}: {error.strerror}") from error
-        return _capped(body, limits.size, str(self._path))
+        return body.capped(content, limits.size, str(self._path))
 
     def abort(self) -> None:
         """Reading a file can't be cut short."""
 
 
+class _Door:
+    """Where a source is, and what opens it; outlives the single reading."""
+
+    def __init__(self, where: address.Address, keys: access.Access, name: str) -> None:
+        self.url = where.url
+        self.target = where.target
+        self.where = where.shown
+        self._socket = where.socket
+        self._keys = keys
+        self._name = name
+        self._context: ssl.SSLContext | None = None
+        self._stamp: tuple[int, ...] = ()
+
+    def headers(self) -> dict[str, str]:
+        return _HEADERS | self._keys.headers(self._name)
+
+    def context(self) -> ssl.SSLContext:
+        """Return the same one until its files are replaced."""
+        stamp = self._keys.stamp()
+        if self._context is None or stamp != self._stamp:
+            self._context, self._stamp = self._keys.context(), stamp
+        return self._context
+
+    def dial(self, patience: float) -> socket.socket:
+        if not self._socket:
+            secure = self.url.scheme == "https"
+            place = self.url.port or (http.client.HTTPS_PORT if secure else http.client.HTTP_PORT)
+            return socket.create_connection((str(self.url.hostname), place), patience)
+        dialled = socket.socket(socket.AF_UNIX)
+        try:
+            dialled.settimeout(patience)
+            dialled.connect(self._socket)
+        except OSError:
+            dialled.close()
+            raise
+        return dialled
+
+
 class HttpFetch:
     """A GET over HTTP(S), from connect to the last byte within one time limit. Follows no redirect."""
 
-    def __init__(self, url: SplitResult) -> None:
-        self._url = url
-        self._where = url._replace(netloc=url.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    def __init__(self, door: _Door) -> None:
+        self._door = door
         self._sock: socket.socket | None = None
         self._until = 0.0
 
@@ -84,47 +125,45 @@ class HttpFetch:
         except TimeoutError:
             raise
         except (OSError, http.client.HTTPException, zlib.error) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise errors.Temporary(f"cannot read {self._where}: {reason}") from error
+            raise errors.Temporary(f"cannot read {self._door.where}: {_reason(error)}") from error
 
     def abort(self) -> None:
         if self._sock:
             with contextlib.suppress(OSError):
-                self._sock.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)  # not TLS's own: its thread is in it
 
     def _connect(self, patience: float) -> http.client.HTTPConnection:
-        secure = self._url.scheme == "https"
-        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = kind(str(self._url.hostname), self._url.port, timeout=patience)
-        connection.connect()
-        self._sock = connection.sock
+        url = self._door.url
+        connection = http.client.HTTPConnection(url.netloc)
+        self._sock = connection.sock = self._door.dial(patience)
+        if url.scheme == "https":
+            connection.sock = self._secured(self._sock)
         return connection
 
+    def _secured(self, plain: socket.socket) -> ssl.SSLSocket:
+        try:
+            secured = self._door.context().wrap_socket(
+                plain, server_hostname=self._door.url.hostname, do_handshake_on_connect=False
+            )
+        except BaseException:
+            plain.close()
+            raise
+        self._sock = secured
+        try:
+            self._hurry()
+            secured.do_handshake()
+        except BaseException:
+            secured.close()
+            raise
+        return secured
+
     def _exchange(self, connection: http.client.HTTPConnection, size: int, started: port.Started) -> bytes:
-        path = self._url.path or "/"
-        connection.request("GET", f"{path}?{self._url.query}" if self._url.query else path, headers=_HEADERS)
+        connection.request("GET", self._door.target, headers=self._door.headers())
         with connection.getresponse() as response:
             started()
             if response.status != _OK:
-                raise errors.Temporary(f"{self._where} answered {_status(response)}")
-            body = self._body(response, size)
-        if response.getheader("Content-Encoding", "identity") not in {"gzip", "deflate"}:
-            return body
-        return _capped(zlib.decompressobj(47).decompress(body, size + 1), size, self._where)
-
-    def _body(self, response: http.client.HTTPResponse, size: int) -> bytes:
-        if (response.length or 0) > size:
-            raise errors.Temporary(_too_large(self._where, size))
-        body = bytearray()
-        while len(body) <= size:
-            self._hurry()
-            chunk = response.read1(_CHUNK)
-            if not chunk:
-                break
-            body += chunk
-        if response.length and len(body) <= size:
-            raise errors.Temporary(f"{self._where} broke off after {len(body):,} bytes")
-        return _capped(bytes(body), size, self._where)
+                raise errors.Temporary(f"{self._door.where} answered {_status(response)}")
+            return body.read(response, size, self._hurry, self._door.where)
 
     def _hurry(self) -> None:
         """Give the next read no more than the time that is left of the whole."""
@@ -136,15 +175,9 @@ class HttpFetch:
 
 def _status(response: http.client.HTTPResponse) -> str:
     target = response.getheader("Location")
-    moved = f", it moved to {target}: name that address" if target else ""
-    return f"{response.status} {response.reason}{moved}"
+    moved = f", it moved to {address.shown(target)}: name that address" if target else ""
+    return f"{response.status} {response.reason[: address.SHOWN]}{moved}"
 
 
-def _capped(body: bytes, size: int, where: str) -> bytes:
-    if len(body) > size:
-        raise errors.Temporary(_too_large(where, size))
-    return body
-
-
-def _too_large(where: str, size: int) -> str:
-    return f"{where} is larger than {size:,} bytes: publish fewer metrics, or raise --max-body"
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__)[: address.SHOWN]

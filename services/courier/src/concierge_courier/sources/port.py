@@ -1,8 +1,9 @@
 """What the courier needs of a source: everything it has, in one shot."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
+from concierge_courier.sources import access
 from concierge_proto import messages
 
 Started = Callable[[], None]
@@ -33,3 +34,19 @@ class Source(Protocol):
     name: str
 
     async def read(self, limits: Limits, started: Started) -> Reading: ...
+
+
+@runtime_checkable
+class Locked(Protocol):
+    """A source that can be told what opens it."""
+
+    def unlock(self, keys: access.Access) -> None:
+        """Show this at the door from now on; raise Permanent when it does not fit."""
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A source that watches the application."""
+
+    def watch(self, pid: Callable[[], int]) -> None:
+        """From now on `pid` says which process that is; 0: none at the moment."""
