@@ -53,7 +53,8 @@ demo: setup ## the loop, live: TARGET=process|compose|swarm BACKEND=embedded|zab
 # ---------------------------------------------------------------------------- proofs
 # Tests named by path and all of them in tests/unit need no server.
 PATHS = $(filter tests%,$(ARGS))
-PEERS = $(if $(PATHS),$(if $(filter-out tests/unit%,$(PATHS)),docker zabbix prometheus),docker zabbix prometheus)
+ALL   = docker zabbix zabbix60 prometheus
+PEERS = $(if $(PATHS),$(if $(filter-out tests/unit%,$(PATHS)),$(ALL)),$(ALL))
 
 test: setup ## all tests on real servers; some: ARGS="tests/unit -k codec"
 	@$(call WITH,$(PEERS)) $(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)

@@ -9,7 +9,7 @@ import pytest
 from concierge_cli import nats
 from concierge_proto import bus, settings
 
-SHARED = ("zabbix", "prometheus")
+SHARED = ("zabbix60", "zabbix", "prometheus")
 """Servers of which a run has one: their tests run one after the other."""
 
 
@@ -17,9 +17,9 @@ SHARED = ("zabbix", "prometheus")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests together that meet on a shared server; unit tests meet nobody."""
     for item in items:
-        for name in SHARED:
-            if name in item.nodeid and "tests/unit" not in item.nodeid:
-                item.add_marker(pytest.mark.xdist_group(name))
+        server = next((name for name in SHARED if name in item.nodeid.lower()), None)
+        if server and "tests/unit" not in item.nodeid:
+            item.add_marker(pytest.mark.xdist_group(server))
 
 
 @pytest.fixture

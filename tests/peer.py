@@ -10,6 +10,7 @@ VARIABLES = {
     "image": "PEER_DOCKER_IMAGE",
     "swarm": "PEER_SWARM",
     "zabbix": "PEER_ZABBIX_API",
+    "zabbix60": "PEER_ZABBIX60_API",
     "prometheus": "PEER_PROMETHEUS_URL",
 }
 

@@ -12,6 +12,7 @@ OWNERS = {
     "PEER_DOCKER_TINY": "image",
     "PEER_SWARM": "swarm",
     "PEER_DOCKER": "docker",
+    "PEER_ZABBIX60": "zabbix60",
     "PEER_ZABBIX": "zabbix",
 }
 

@@ -25,10 +25,10 @@ def plan(*words: str) -> str:
 @pytest.mark.parametrize(
     ("words", "peers"),
     [
-        (["test"], "docker zabbix prometheus"),
-        (["test", "ARGS=tests/loop -x"], "docker zabbix prometheus"),
-        (["test", "ARGS=-k codec"], "docker zabbix prometheus"),
-        (["test", "ARGS=tests/unit tests/loop"], "docker zabbix prometheus"),
+        (["test"], "docker zabbix zabbix60 prometheus"),
+        (["test", "ARGS=tests/loop -x"], "docker zabbix zabbix60 prometheus"),
+        (["test", "ARGS=-k codec"], "docker zabbix zabbix60 prometheus"),
+        (["test", "ARGS=tests/unit tests/loop"], "docker zabbix zabbix60 prometheus"),
         (["test", "ARGS=tests/unit -k codec"], ""),
         (["demo"], ""),
         (["demo", "BACKEND=zabbix"], "--require zabbix"),
