@@ -152,9 +152,9 @@ def test_an_application_without_metrics_is_empty_not_wrong() -> None:
         b"null",
         b'{"status": "UP"}',
         b'{"gauges": ',
-        gzip.compress(b"{}"),
-        b'{"gauges":' * 100_000,
-        b"[" * 100_000,
+        pytest.param(gzip.compress(b"{}", mtime=0), id="gzip"),
+        pytest.param(b'{"gauges":' * 100_000, id="deep objects"),
+        pytest.param(b"[" * 100_000, id="deep lists"),
     ],
 )
 def test_anything_else_is_refused_with_a_sentence(body: bytes) -> None:
