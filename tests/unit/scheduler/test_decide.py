@@ -238,6 +238,22 @@ class TestDrift:
         found = turn.step(policy(), blank(), view(4), NOW)
         assert (found.count, found.drift, found.unsaid) == (4, None, ())
 
+    def test_a_first_start_is_none_and_said(self) -> None:
+        found = turn.step(policy(), blank(count=0), view(1), NOW)
+        assert (found.count, found.drift) == (1, None)
+        events = [state.read(letter) for letter in found.unsaid]
+        assert [(one.what, one.detail) for one in events if isinstance(one, messages.Control)] == [
+            ("started", "0 → 1, not by us")
+        ]
+
+    def test_a_step_after_a_first_start_does_not_wait(self) -> None:
+        found = turn.step(policy(), taken(command(), start=blank(count=0)), view(1), NOW)
+        assert found.running
+        assert (found.running.before, found.running.wanted) == (1, 2)
+
+    def test_to_nothing_is_drift_and_held(self) -> None:
+        assert turn.step(policy(), blank(count=2), view(0), NOW).drift
+
     def test_our_own_change_is_none(self) -> None:
         assert turn.adopt(policy(), blank(count=2, running=RUNNING), 3, NOW).drift is None
 

@@ -71,21 +71,21 @@ def finish(state: State, outcome: messages.Outcome, count: int | None = None) ->
 def adopt(policy: settings.Service, state: State, count: int, now: datetime) -> State:
     """Take over a count that is not the one we wrote; leave alone for a while what somebody else did.
 
-    A process target belongs to us alone: there it is an instance that died.
+    A process target belongs to us alone: there it is an instance that died. A service that comes up from nothing
+    was started, and not scaled by somebody who knows better.
     """
     if state.running or count == state.count:
         return state
     before, state = state.count, _change(state, count=count)
     if before is None:
         return state
+    what = "drift" if before else "started"
     detail = f"{before} → {count}, not by us"
-    if policy.process is None:
+    if before and policy.process is None:
         until = now + timedelta(seconds=policy.drift_hold)
         state = _change(state, drift=document.Hold(until=until, owner="drift", reason=detail))
-    cause = identity.derive("drift", state.service, str(before), str(count), now.isoformat())
-    control = messages.Control(
-        service=state.service, what="drift", detail=detail, correlation_id=cause, at=now
-    )
+    cause = identity.derive(what, state.service, str(before), str(count), now.isoformat())
+    control = messages.Control(service=state.service, what=what, detail=detail, correlation_id=cause, at=now)
     return document.say(state, control, cause)
 
 
