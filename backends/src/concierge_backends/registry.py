@@ -22,6 +22,9 @@ WEBHOOKS = {
 }
 """`gateway.sources.*.kind` to what reads it."""
 
+_NAMED = {"zabbix": "concierge_backends.zabbix.webhook:named"}
+"""Kinds whose reader follows the settings, to what makes it."""
+
 ASKED = {"alertmanager": "prometheus", "zabbix": "zabbix"}
 """Kind of a source to the backend that lists its open problems; the embedded one repeats its own steps."""
 
@@ -46,8 +49,13 @@ def open_backend(
     return cast("AbstractAsyncContextManager[port.System]", entry(config, **given))
 
 
-def webhook(kind: str) -> port.Webhook:
-    """Return the reader of what a source of this kind posts; raises Permanent as `open_backend`."""
+def webhook(kind: str, monitoring: settings.Monitoring | None = None) -> port.Webhook:
+    """Return the reader of what a source of this kind posts; raises Permanent as `open_backend`.
+
+    `monitoring`: where the reader needs to know how things are named; None: as by default.
+    """
+    if monitoring and kind in _NAMED:
+        return cast("port.Webhook", _entry(_NAMED, kind, "no webhook of kind")(monitoring))
     return cast("port.Webhook", _entry(WEBHOOKS, kind, "no webhook of kind"))
 
 

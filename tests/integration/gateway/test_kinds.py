@@ -1,10 +1,13 @@
 """One webhook of each kind, with the bodies that the senders really post."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from concierge_gateway import openapi
-from concierge_proto import identity, messages
+from concierge_proto import bus, identity, messages, settings
 from tests.integration.gateway import house
 
 
@@ -55,6 +58,18 @@ def alert(fingerprint: str = "5ef77f1f8a3ecfb4", **changes: Any) -> dict[str, An
         "generatorURL": "http://prometheus.example:9090/graph?g0.expr=x",
         "fingerprint": fingerprint,
     } | changes
+
+
+async def test_zabbix_s_service_hosts_are_known_by_their_configured_name(
+    link: bus.Bus, tmp_path: Path
+) -> None:
+    own = settings.Monitoring(zabbix=settings.Zabbix(service_host="svc-{service}.example"))
+    config = msgspec.structs.replace(house.configuration(tmp_path), monitoring=own)
+    async with house.serving(config, link) as client:
+        answer = await client.say("zabbix", **zabbix(host="svc-web.example", event_tags="[]"))
+        assert answer.json()["decision"] == "command", answer.text
+        (found,) = await client.commands()
+    assert (found.service, found.verb, found.amount) == ("web", "scale_out", 2)
 
 
 async def test_zabbix(client: house.Client) -> None:

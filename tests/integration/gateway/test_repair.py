@@ -266,6 +266,12 @@ async def test_who_is_asked_follows_from_the_configuration(tmp_path: Path) -> No
         zabbix=settings.Zabbix(api_url="http://127.0.0.1:1", api_token_file=str(tmp_path / "api")),
     )
     async with sources.asking(msgspec.structs.replace(config, monitoring=monitoring)) as asked:
+        assert asked == {}, "neither is in monitoring.backends"
+    monitoring = msgspec.structs.replace(monitoring, backends=("zabbix",))
+    async with sources.asking(msgspec.structs.replace(config, monitoring=monitoring)) as asked:
+        assert set(asked) == {"zabbix"}
+    monitoring = msgspec.structs.replace(monitoring, backends=("zabbix", "prometheus"))
+    async with sources.asking(msgspec.structs.replace(config, monitoring=monitoring)) as asked:
         assert set(asked) == {"am", "slow-am", "zabbix"}
         with pytest.raises(errors.Temporary):
             await asked["am"].problems("am")

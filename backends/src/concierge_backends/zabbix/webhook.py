@@ -12,7 +12,7 @@ from typing import Literal
 import msgspec
 
 from concierge_backends import port, trigger
-from concierge_proto import errors, messages
+from concierge_proto import errors, messages, settings
 
 SERVICE_HOST = "service {service}"
 """The default of `monitoring.zabbix.service_host`."""
@@ -54,13 +54,18 @@ def read(body: bytes, source: str, received_at: datetime) -> list[messages.Trigg
     return _read(body, source, received_at, SERVICE_HOST)
 
 
+def named(monitoring: settings.Monitoring) -> port.Webhook:
+    """Return a `read` that knows the names of the settings."""
+    return reader(monitoring.zabbix.service_host)
+
+
 def reader(service_host: str) -> port.Webhook:
     """Return a `read` that knows service hosts by another name than `service NAME`."""
 
-    def named(body: bytes, source: str, received_at: datetime) -> list[messages.Trigger]:
+    def read_named(body: bytes, source: str, received_at: datetime) -> list[messages.Trigger]:
         return _read(body, source, received_at, service_host)
 
-    return named
+    return read_named
 
 
 def _read(body: bytes, source: str, received_at: datetime, service_host: str) -> list[messages.Trigger]:

@@ -31,11 +31,12 @@ class Source(NamedTuple):
 def build(config: settings.Settings, secrets: Mapping[str, list[str]]) -> dict[str, Source]:
     """Return every source by name; raise Permanent with the path of the setting that can't be used."""
     return {
-        name: _build(name, source, secrets.get(name, [])) for name, source in config.gateway.sources.items()
+        name: _build(name, source, secrets.get(name, []), config.monitoring)
+        for name, source in config.gateway.sources.items()
     }
 
 
-def _build(name: str, source: settings.Source, secrets: list[str]) -> Source:
+def _build(name: str, source: settings.Source, secrets: list[str], monitoring: settings.Monitoring) -> Source:
     if source.rate <= 0:
         raise errors.Permanent(f"gateway.sources.{name}.rate: write more than 0 requests a second")
     return Source(
@@ -43,7 +44,7 @@ def _build(name: str, source: settings.Source, secrets: list[str]) -> Source:
         source,
         authenticate.guard(name, source, secrets),
         rate.Bucket(source.rate),
-        registry.webhook(source.kind),
+        registry.webhook(source.kind, monitoring),
     )
 
 
@@ -51,7 +52,7 @@ _ASKABLE: dict[str, Callable[[settings.Monitoring], bool]] = {
     "zabbix": lambda monitoring: bool(monitoring.zabbix.api_url and monitoring.zabbix.api_token_file),
     "prometheus": lambda monitoring: bool(monitoring.prometheus.alertmanager_url),
 }
-"""Backends that can list their open problems, where the configuration says how to ask them."""
+"""Backends that can list their open problems, where the configuration names them and says how to ask them."""
 
 
 @contextlib.asynccontextmanager
@@ -59,12 +60,17 @@ async def asking(config: settings.Settings) -> AsyncIterator[dict[str, port.Prob
     """Yield, by source, whom to ask for the problems that are open now."""
     opened: dict[str, port.Problems] = {}
     async with contextlib.AsyncExitStack() as stack:
-        for source in config.gateway.sources.values():
-            backend = registry.ASKED.get(source.kind, "")
-            if backend not in opened and backend in _ASKABLE and _ASKABLE[backend](config.monitoring):
-                opened[backend] = await stack.enter_async_context(registry.open_backend(backend, config))
+        for backend in _askable(config):
+            opened[backend] = await stack.enter_async_context(registry.open_backend(backend, config))
         yield {
             name: opened[registry.ASKED[source.kind]]
             for name, source in config.gateway.sources.items()
             if registry.ASKED.get(source.kind) in opened
         }
+
+
+def _askable(config: settings.Settings) -> set[str]:
+    """Return the active backends behind some source; one that is only written down has no server perhaps."""
+    asked = {registry.ASKED.get(source.kind, "") for source in config.gateway.sources.values()}
+    active = asked & _ASKABLE.keys() & set(config.monitoring.backends)
+    return {backend for backend in active if _ASKABLE[backend](config.monitoring)}
