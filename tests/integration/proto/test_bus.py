@@ -107,6 +107,20 @@ class TestStore:
             await store.update("web", b"3", first)
         assert await store.get("web") == bus.Entry(b"2", second)
 
+    async def test_an_oversize_value_is_refused_before_it_is_sent(self, link: bus.Bus) -> None:
+        store, huge = link.store("concierge_services"), b"x" * (link.max_payload + 1)
+        first = await store.create("web", b"1")
+        for writing in (
+            store.put("web", huge),
+            store.create("api", huge),
+            store.update("web", huge, first),
+        ):
+            with pytest.raises(errors.TooLarge, match="max_payload"):
+                await writing
+        assert link.connected
+        assert await store.get("web") == bus.Entry(b"1", first)
+        assert await store.get("api") is None
+
     async def test_absent_deleted_and_listed(self, link: bus.Bus) -> None:
         store = link.store("concierge_services")
         assert await store.get("web") is None

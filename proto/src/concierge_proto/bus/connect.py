@@ -128,7 +128,7 @@ class Bus:
 
     def store(self, bucket: str) -> kv.Store:
         """Return a key-value bucket that `provision` made."""
-        return kv.Store(self._js, bucket)
+        return kv.Store(self._js, bucket, lambda: self.max_payload)
 
     async def flush(self) -> None:
         """Return when all that was told has reached the server."""

@@ -1,12 +1,13 @@
 """Key-value buckets with compare-and-set; a time-out is read back, never guessed."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import nats.js.client
 import nats.js.errors
 import nats.js.kv
 
-from concierge_proto import errors
+from concierge_proto import codec, errors
 from concierge_proto.bus import failures
 
 
@@ -22,10 +23,13 @@ class Conflict(errors.Temporary):
 
 
 class Store:
-    """One bucket. Keys: letters, digits, `-`, `_`, `/`, `=`, `.`."""
+    """One bucket. Keys: letters, digits, `-`, `_`, `/`, `=`, `.`; a value that is too large is TooLarge."""
 
-    def __init__(self, js: nats.js.client.JetStreamContext, bucket: str) -> None:
+    def __init__(
+        self, js: nats.js.client.JetStreamContext, bucket: str, max_payload: Callable[[], int]
+    ) -> None:
         self._js = js
+        self._max_payload = max_payload
         self.bucket = bucket
         self._opened: nats.js.kv.KeyValue | None = None
 
@@ -50,6 +54,7 @@ class Store:
 
     async def put(self, key: str, value: bytes) -> int:
         """Write whatever stands there."""
+        codec.check_size(value, self._max_payload())
         with failures.translated(f"write {self.bucket}/{key}"):
             return await (await self._kv()).put(key, value)
 
@@ -70,6 +75,7 @@ class Store:
                 return []
 
     async def _write(self, key: str, value: bytes, revision: int | None) -> int:
+        codec.check_size(value, self._max_payload())
         doing = f"write {self.bucket}/{key}"
         try:
             with failures.translated(doing):

@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 
 from concierge_gateway import metrics, rules
-from concierge_proto import bus, codec, envelope, errors, subjects
+from concierge_proto import bus, envelope, errors, subjects
 
 _PATIENCE = 3.0
 """Seconds in which a lost acknowledgement is asked for again; Zabbix waits 10 s for the whole answer."""
@@ -61,7 +61,6 @@ class Shelf:
 
     async def _claim(self, fresh: Claim) -> Kept:
         value = _pack(fresh)
-        codec.check_size(value, self._link.max_payload)
         try:
             await self._seen.create(fresh.id, value)
         except bus.Conflict:
