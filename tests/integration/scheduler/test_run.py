@@ -104,6 +104,41 @@ async def test_instances_end_at_the_end_and_not_with_a_fault(
     assert owned.ended == 1
 
 
+class Noting(Owned):
+    """Notes, while it ends, whether its lease is held."""
+
+    def __init__(self, link: bus.Bus) -> None:
+        super().__init__()
+        self.opened = 1
+        self.leases = link.store("concierge_leases")
+        self.held: list[bool] = []
+
+    async def end_all(self) -> None:
+        self.held.append(await self.leases.get("owned") is not None)
+        self.counts["web"] = 0
+
+
+async def test_the_lease_is_given_back_after_the_instances_have_ended(
+    link: bus.Bus, nats_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noting = Noting(link)
+
+    @contextlib.asynccontextmanager
+    async def opening(*facts: object) -> AsyncIterator[Owned]:
+        yield noting
+
+    monkeypatch.setattr(registry, "find", lambda kind: opening)
+    config = settings.Settings(
+        nats=settings.Nats(url=nats_url),
+        targets={"shop": target(tmp_path)},
+        services={"web": stage.policy(process=SLEEPING)},
+    )
+    async with stage.hearing(link) as ear, running(config, link):
+        await ear.until(lambda: ear.outcomes)
+    assert noting.held == [True]
+    assert await noting.leases.get("owned") is None
+
+
 async def test_without_targets_it_is_ready_at_once(link: bus.Bus) -> None:
     async with running(settings.Settings(), link) as status:
         assert status.missing == ""

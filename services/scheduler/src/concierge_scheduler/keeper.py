@@ -6,7 +6,7 @@ endpoint found ──▶ standby ──lease taken──▶ attending ──leas
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -64,13 +64,26 @@ class Keeper:
         self.attended = False
         """True once that was so: what runs there is ours to end."""
 
-    async def run(self, target: port.Target, endpoint: str) -> None:
-        """Hold the endpoint's lease whenever it can be had, and attend to the services; until cancelled."""
+    async def run(
+        self, target: port.Target, endpoint: str, end: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Hold the endpoint's lease whenever it can be had, and attend to the services; until cancelled.
+
+        `end`: what is still to be done at the end, where these services were attended to. The lease is given back
+        after that: whoever stands by would start again what is just ending.
+        """
         owner = f"{self._link.who} {identity.mint()}"
         lease = bus.Lease(self._link.store("concierge_leases"), _ABROAD.sub("-", endpoint), owner)
         async with asyncio.TaskGroup() as group:
-            group.create_task(lease.run())
-            group.create_task(self._attend_forever(target, lease))
+            holding = group.create_task(lease.run())
+            try:
+                await self._attend_forever(target, lease)
+            except (
+                asyncio.CancelledError
+            ):  # the end, unless it is a fault of the lease's, which is tried again
+                if end and self.attended and not holding.done():
+                    await end()
+                raise
 
     async def _attend_forever(self, target: port.Target, lease: bus.Lease) -> NoReturn:
         while True:

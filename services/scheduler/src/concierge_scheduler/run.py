@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
 from typing import Protocol, runtime_checkable
 
 from concierge_proto import bus, errors, settings
@@ -90,8 +89,8 @@ class _Target:
         """Find the endpoint, for as long as that takes, and keep it."""
         while True:
             try:
-                async with self._opened(end_instances=end_instances) as target:
-                    await self._keep(target, found)
+                async with self._opened() as target:
+                    await self._keep(target, found, end_instances=end_instances)
             except* errors.Temporary as group:
                 self._status.note(self._name, str(group.exceptions[0]))
                 await asyncio.sleep(_AWAY)
@@ -104,27 +103,21 @@ class _Target:
                 self._status.note(self._name, "an unexpected error, see the log")
                 await asyncio.sleep(_REFUSED)
 
-    @contextlib.asynccontextmanager
-    async def _opened(self, *, end_instances: bool) -> AsyncIterator[port.Target]:
+    def _opened(self) -> contextlib.AbstractAsyncContextManager[port.Target]:
         services = {
             name: policy for name, policy in self._config.services.items() if policy.target == self._name
         }
         config = self._config.targets[self._name]
-        async with registry.find(config.kind)(self._name, config, services, self._config.nats.url) as target:
-            try:
-                yield target
-            except asyncio.CancelledError:  # the end, and no fault that is tried again
-                if end_instances and self._keeper.attended and isinstance(target, _Owner):
-                    await target.end_all()
-                raise
+        return registry.find(config.kind)(self._name, config, services, self._config.nats.url)
 
-    async def _keep(self, target: port.Target, found: dict[str, str]) -> None:
+    async def _keep(self, target: port.Target, found: dict[str, str], *, end_instances: bool) -> None:
         endpoint = await target.identity()
         other = found.setdefault(endpoint, self._name)
         if other != self._name:
             raise errors.Permanent(f"it is the same endpoint as target {other}: move its services there")
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._keeper.run(target, endpoint))
+            end = target.end_all if end_instances and isinstance(target, _Owner) else None
+            group.create_task(self._keeper.run(target, endpoint, end))
             group.create_task(self._report())
 
     async def _report(self) -> None:
