@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 
-from concierge_courier import children, once, options, run, sources, troubles
+from concierge_courier import children, once, options, run, shape, sources, troubles
 from concierge_proto import errors
 
 
@@ -32,7 +32,9 @@ def _main(runner: asyncio.Runner) -> int:
 
 
 async def _start(chosen: options.Options) -> int:
-    made = sources.make(chosen.sources)
+    if chosen.action == "maintenance":
+        return once.maintenance(chosen)
+    made = shape.shaped(sources.make(chosen.sources, chosen.keys), chosen.shaping)
     if chosen.dry_run:
         return await once.dry_run(chosen, made)
     if chosen.action == "discover":

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 import msgspec
 
-from concierge_courier import collect, discover, options, receipts, run
+from concierge_courier import collect, control, discover, options, receipts, run, shape
 from concierge_courier.sources import port
 from concierge_proto import bus, errors, messages, subjects
 
@@ -35,8 +35,7 @@ def table(snapshot: messages.Snapshot) -> Iterator[str]:
     """Yield lines: key and value, a block after the other, and how many there are."""
     for block in snapshot.blocks:
         for name, field, value in block.cells():
-            key = name if block.kind == "item" else f"{block.kind}[{name},{field}]"
-            yield f"{key}\t{value}"
+            yield f"{shape.key(block.kind, name, field)}\t{value}"
     for report in snapshot.sources:
         yield f"# source {report.name}: {report.error or f'{report.elapsed_ms} ms'}"
     yield f"# {snapshot.total} values at {snapshot.time_ns} ns"
@@ -65,6 +64,16 @@ async def deliver(chosen: options.Options, sources: Sequence[port.Source]) -> in
         verdict = receipts.FAILED
     _print(str(verdict))
     return _EXIT.get(verdict, 0)
+
+
+def maintenance(chosen: options.Options) -> int:
+    """Print whether it is on now. Exit code 1 when no courier answers."""
+    try:
+        _print(control.switch(chosen.runtime_dir, chosen.instance, chosen.switch))
+    except errors.Temporary as error:
+        log.warning("%s", error)
+        return 1
+    return 0
 
 
 async def _deliver(chosen: options.Options, sources: Sequence[port.Source]) -> int:

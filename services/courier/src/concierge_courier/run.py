@@ -6,17 +6,21 @@ import logging
 import math
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal
 
 from concierge_courier import (
     VERSION,
     collect,
+    control,
     discover,
     heartbeat,
     online,
     options,
     receipts,
+    shelf,
     spool,
+    stages,
     supervise,
     troubles,
 )
@@ -26,7 +30,11 @@ from concierge_proto import messages, subjects
 log = logging.getLogger(__name__)
 
 _FAREWELL = 3.0
-"""Seconds that the last words may take: nobody's end is held up for longer."""
+"""Seconds that the snapshots that wait may take at the end, and the last words when nobody told us to stop."""
+_LAST = 1.0
+"""Seconds for the last words when the grace period was used up: `docker stop` gives two more than that."""
+_CHANGES = 50
+"""Changes of each sort that wait for NATS: an application that dies again and again fills no memory."""
 _PATIENCE = 5.0
 """Seconds that a receipt may take, when the interval is shorter."""
 
@@ -36,8 +44,10 @@ class Courier:
 
     def __init__(self, chosen: options.Options, sources: Sequence[port.Source]) -> None:
         self.life = heartbeat.Life(chosen.service, chosen.instance, chosen.heartbeat)
-        self.spool = spool.Spool(chosen.buffer, chosen.buffer_age)
+        self.spool = spool.Spool(chosen.buffer, chosen.buffer_age, disk=_disk(chosen))
         self.receipts = receipts.Receipts(max(chosen.interval, _PATIENCE))
+        self.begun = asyncio.Event()
+        """Set when the application has started for the first time."""
         self._interval = float(chosen.interval)
         self._limits = chosen.limits
         self._sources = sources
@@ -76,8 +86,8 @@ class Courier:
                 "courier.elapsed": self.receipts.take(),
                 "courier.collect": shot.elapsed if self._sources else None,
                 "courier.skipped": self._skipped,
-                "courier.dropped": self.spool.dropped,
                 "courier.unusable": shot.unusable,
+                **self.spool.facts(),
             }
         )
         return messages.Snapshot(
@@ -115,32 +125,78 @@ class Courier:
         self.spool.keep(self.life.pack(subject, found), "discovery")
 
     def start(self) -> None:
-        self.spool.keep(self.life.change("started"), "started")
+        self.life.begin()
+        self._change("started")
+        self.begun.set()
+
+    def rest(self, end: supervise.End, pause: float) -> None:
+        self.life.end(f"{end.reason}, started again in {pause:g} s", end.exit_code)
+        self._change("stopped")
 
     def end(self, end: supervise.End) -> None:
         """Say why, before any snapshot that waits."""
         self.life.end(end.reason, end.exit_code)
         self.spool.closing.set()
         self.spool.keep(self.life.heartbeat(), "heartbeat")
-        self.spool.keep(self.life.change("stopped"), "stopped")
+        self._change("stopped")
+
+    def _change(self, what: Literal["started", "stopped"]) -> None:
+        self.spool.keep(self.life.change(what), f"{what} {self.life.starts % _CHANGES}")
 
 
 async def run(chosen: options.Options, sources: Sequence[port.Source]) -> int:
     """Live as long as the application does, and return its exit code. Raises NotStarted."""
     courier = Courier(chosen, sources)
-    with supervise.application(chosen.command, chosen.grace) as application:
-        courier.start()
-        speaking = asyncio.create_task(online.run(chosen.nats, courier.life, courier.spool, courier.receipts))
-        collecting = asyncio.create_task(_enduring(courier))
-        end = await application.ended()
+    with supervise.house(chosen.grace) as house:
+        for source in sources:
+            if isinstance(source, port.Watching):
+                source.watch(lambda: house.pid)
+        async with control.door(chosen.runtime_dir, courier.life), _online(chosen, courier):
+            end = await stages.through(chosen, house, courier)
+            with contextlib.suppress(TimeoutError):
+                await _farewell(courier, house)
+    courier.spool.close()
+    return end.code
+
+
+def _disk(chosen: options.Options) -> shelf.Shelf | None:
+    if not chosen.spool or chosen.dry_run:
+        return None
+    return shelf.Shelf(chosen.spool, chosen.spool_size, chosen.spool_age)
+
+
+async def _farewell(courier: Courier, house: supervise.House) -> None:
+    """Wait for the last words to be stored, within the grace period, and for a moment for what else waits."""
+    async with asyncio.timeout(max(house.left, _LAST) if house.told.is_set() else _FAREWELL):
+        await courier.spool.said()
+        async with asyncio.timeout(_FAREWELL):
+            await courier.spool.emptied()
+
+
+@contextlib.asynccontextmanager
+async def _online(chosen: options.Options, courier: Courier) -> AsyncIterator[None]:
+    """Speak and collect while the context is open."""
+    tasks = [
+        asyncio.create_task(online.run(chosen.nats, courier.life, courier.spool, courier.receipts)),
+        asyncio.create_task(_collecting(courier)),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _collecting(courier: Courier) -> None:
+    """Collect from the application's start to its end."""
+    await courier.begun.wait()
+    collecting = asyncio.create_task(_enduring(courier))
+    try:
+        await courier.spool.closing.wait()
+    finally:
         collecting.cancel()
-        courier.end(end)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FAREWELL):
-                await courier.spool.emptied()
-        speaking.cancel()
-        await asyncio.gather(speaking, collecting, return_exceptions=True)
-        return end.code
+        await asyncio.gather(collecting, return_exceptions=True)
 
 
 async def _enduring(courier: Courier) -> None:

@@ -1,10 +1,11 @@
 """The application as the courier's child: it hears the signals, and its end is ours.
 
-start ──▶ running ──ends by itself──────────────────────▶ ended: exited | signal NAME
-             │ SIGTERM                                       ▲
-             ▼                                               │
-          stopping ──ends in time──▶ ended: stopped          │
-             └──grace is over, SIGKILL to its group──▶ ended: killed
+start ──▶ running ──ends by itself──────────────────────▶ ended: exited | signal NAME | oom
+   ▲         │ SIGTERM                                       │   ▲
+   │         ▼                                               │   │
+   │      stopping ──ends in time──▶ ended: stopped          │   │
+   │         └──grace is over, SIGKILL to its group──▶ ended: killed
+   └──a pause, when the policy says so, and nobody told us to stop
 """
 
 import asyncio
@@ -13,10 +14,11 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from concierge_courier import children
+from concierge_courier import children, oom, terminal
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +31,15 @@ PASSED_ON = (
     signal.SIGUSR2,
 )
 _ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
-_SIGNALLED = 128
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+"""As the process itself was, or a shell says it of its child."""
 
 
 class End(NamedTuple):
     """How it ended."""
 
     reason: str
-    """`exited`, `stopped` (as it was told to), `killed` (it ignored that), `signal SIGSEGV`."""
+    """`exited`, `stopped` (as it was told to), `killed` (it ignored that), `oom`, `signal SIGSEGV`."""
     exit_code: int | None
     """Of the application, 128 + n for a signal; None when there is none of ours."""
 
@@ -46,90 +49,95 @@ class End(NamedTuple):
         return self.exit_code or 0
 
 
-class Watched(Protocol):
-    """Something whose end is the end of the courier."""
+class House:
+    """Everything that runs under the courier, and what it hears from outside."""
 
-    async def ended(self) -> End: ...
+    def __init__(self, grace: float) -> None:
+        self.family = children.Children(orphans=os.getpid() == 1 or hasattr(sys, "frozen"))
+        self.told = asyncio.Event()
+        """Set when somebody wants us to end."""
+        self._grace = grace
+        self._until = 0.0
+        self._pid = 0
+
+    @property
+    def pid(self) -> int:
+        """The child that hears the signals; 0: none at the moment."""
+        return self._pid
+
+    @property
+    def left(self) -> float:
+        """Seconds of the grace period; all of it until it has begun."""
+        return max(0.0, self._until - time.monotonic()) if self.told.is_set() else self._grace
+
+    def hear(self, number: signal.Signals) -> None:
+        """Pass a signal on to the child alone: what it does with its own children is its affair."""
+        if self._pid:
+            children.kill(self._pid, number)
+        if not self.told.is_set() and (number == signal.SIGTERM or (number in _ENDING and not self._pid)):
+            self._until = time.monotonic() + self._grace
+            self.told.set()
+
+    async def run(self, command: Sequence[str], started: Callable[[], None]) -> End:
+        """Start the application and return how it ended; raise NotStarted. `started` is called when it has."""
+        kills = oom.Kills()
+        pid = self.family.start(command)
+        with terminal.handed_to(pid):
+            started()
+            code, too_late = await self._ended(pid)
+        return End(self._reason(code, kills, too_late=too_late), children.exit_code(code))
+
+    async def prepare(self, command: Sequence[str], patience: float) -> int:
+        """Run what comes before the application; as `Children.run`, but it hears the signals."""
+        pid = self.family.start(command)
+        try:
+            async with asyncio.timeout(patience):
+                code, _ = await self._ended(pid)
+        except TimeoutError:
+            children.kill(pid, signal.SIGKILL, group=True)
+            raise
+        return code
+
+    async def _ended(self, pid: int) -> tuple[int, bool]:
+        """Let a child hear the signals until it ends; return its code, and whether it had to be killed."""
+        self._pid = pid
+        killer = asyncio.create_task(self._kill_late(pid))
+        try:
+            code = await self.family.ended(pid)
+            return code, killer.done()
+        finally:
+            self._pid = 0
+            killer.cancel()
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait, but not into the end; return whether it has come."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.told.wait()
+        return self.told.is_set()
+
+    async def _kill_late(self, pid: int) -> None:
+        await self.told.wait()
+        await asyncio.sleep(self.left)
+        log.warning("still running %g s after SIGTERM: killing it", self._grace)
+        children.kill(pid, signal.SIGKILL, group=True)
+
+    def _reason(self, code: int, kills: oom.Kills, *, too_late: bool) -> str:
+        if too_late:
+            return "killed"
+        if code in _KILLED and kills.more():
+            return "oom"
+        if self.told.is_set():
+            return "stopped"
+        return "exited" if code >= 0 else f"signal {children.name(-code)}"
 
 
 @contextlib.contextmanager
-def application(command: Sequence[str], grace: float) -> Iterator[Watched]:
-    """Start the command; without one, watch for a signal to stop. Signals are ours while the context is open.
-
-    Args:
-        command: Program and arguments; may be empty.
-        grace: Seconds between SIGTERM and SIGKILL.
-
-    Raises:
-        NotStarted: The command can't be started.
-    """
-    family = children.Children(orphans=os.getpid() == 1)
-    watched = _Child(family, grace) if command else _Nobody()
-    with family.reaping(), _signals(watched.signalled):
-        if isinstance(watched, _Child):
-            watched.start(command)
-        with _terminal(watched.pid):
-            yield watched
-
-
-class _Child:
-    def __init__(self, family: children.Children, grace: float) -> None:
-        self.pid = 0
-        self._family = family
-        self._grace = grace
-        self._told = asyncio.Event()
-        self._killed = False
-
-    def start(self, command: Sequence[str]) -> None:
-        self.pid = self._family.start(command)
-
-    def signalled(self, number: signal.Signals) -> None:
-        """Pass it on to the child alone: what it does with its own children is its affair."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
-        if number == signal.SIGTERM:
-            self._told.set()
-
-    async def ended(self) -> End:
-        killer = asyncio.create_task(self._kill_late())
-        try:
-            code = await self._family.ended(self.pid)
-        finally:
-            killer.cancel()
-        return self._end(code)
-
-    async def _kill_late(self) -> None:
-        await self._told.wait()
-        await asyncio.sleep(self._grace)
-        log.warning("still running %g s after SIGTERM: killing it", self._grace)
-        self._killed = True
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
-
-    def _end(self, code: int) -> End:
-        exit_code = code if code >= 0 else _SIGNALLED - code
-        if self._killed:
-            return End("killed", exit_code)
-        if self._told.is_set():
-            return End("stopped", exit_code)
-        return End("exited" if code >= 0 else f"signal {_name(-code)}", exit_code)
-
-
-class _Nobody:
-    """The application is somebody else's: the courier runs beside it until it is told to stop."""
-
-    pid = 0
-
-    def __init__(self) -> None:
-        self._told = asyncio.Event()
-
-    def signalled(self, number: signal.Signals) -> None:
-        if number in _ENDING:
-            self._told.set()
-
-    async def ended(self) -> End:
-        await self._told.wait()
-        return End("stopped", None)
+def house(grace: float) -> Iterator[House]:
+    """Signals and children are ours while the context is open. `grace`: seconds between SIGTERM and SIGKILL."""
+    made = House(grace)
+    with made.family.reaping(), _signals(made.hear):
+        yield made
 
 
 @contextlib.contextmanager
@@ -144,39 +152,3 @@ def _signals(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
     finally:
         for number in caught:
             loop.remove_signal_handler(number)
-
-
-@contextlib.contextmanager
-def _terminal(pid: int) -> Iterator[None]:
-    """Hand a terminal over to the child's group: Ctrl-C then reaches it once, from the terminal, and not us."""
-    if not pid or not _in_foreground():
-        yield
-        return
-    ignored = signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # a group in the background may not hand over
-    try:
-        _give(pid)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGCONT)  # it may have asked for the terminal before it had it
-        yield
-    finally:
-        _give(os.getpgrp())
-        signal.signal(signal.SIGTTOU, ignored)
-
-
-def _in_foreground() -> bool:
-    try:
-        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-    except (OSError, ValueError):
-        return False
-
-
-def _give(group: int) -> None:
-    with contextlib.suppress(OSError):
-        os.tcsetpgrp(sys.stdin.fileno(), group)
-
-
-def _name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
