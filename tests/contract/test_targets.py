@@ -80,6 +80,12 @@ async def test_out_and_in(target: port.Target) -> None:
     assert {one.id for one in back.instances} < {one.id for one in out.instances}
 
 
+async def test_an_endpoint_that_keeps_intents_shows_the_last(target: port.Target, kind: str) -> None:
+    await target.scale("web", 2, "the-intent")
+    seen = await containers.until(target, "web", 2)
+    assert seen.intent == ("the-intent" if kind in {"memory", "swarm"} else "")
+
+
 async def test_a_neighbour_whose_name_begins_alike_is_left_alone(target: port.Target) -> None:
     before = (await target.read())["web-admin"]
     await target.scale("web", 2, "out")

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from concierge_proto import bus, errors, messages
-from concierge_scheduler import converge, presence, state, survey
+from concierge_scheduler import converge, presence, state, stillness, survey
 from concierge_scheduler.targets import memory
 from tests.unit.scheduler import hands
 
@@ -132,6 +132,95 @@ async def test_a_target_that_goes_away_after_the_call_is_said() -> None:
         "the target could not be read, or the service is gone",
     )
     assert outcome.after == 1
+
+
+class Raced(memory.Memory):
+    """The first calls end as a race between two clients does: at a number that neither asked for."""
+
+    def __init__(self, races: int, ends: int = 3) -> None:
+        super().__init__("shop", {"web": hands.policy()})
+        self.counts["web"] = 1
+        self.races = races
+        self.ends = ends
+
+    async def scale(self, service: str, count: int, intent: str) -> None:
+        await super().scale(service, count, intent)
+        if self.races:
+            self.races -= 1
+            self.counts[service] = self.ends
+            del self.intents[service]  # compose keeps none
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stillness, "QUIET", 0.01)
+    monkeypatch.setitem(RULES, "converge", 3.0)
+
+
+@pytest.mark.usefixtures("hurried")
+class TestAgain:
+    @pytest.mark.parametrize("races", [1, 2])
+    async def test_a_race_is_mended_with_the_same_number_and_intent(self, races: int) -> None:
+        target = Raced(races)
+        outcome = await run(target)
+        assert (outcome.result, outcome.after) == ("converged", 2)
+        assert target.calls == [memory.Call("web", 2, "c")] * (races + 1)
+
+    async def test_it_has_an_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(RULES, "converge", 0.6)
+        target = Raced(100)
+        outcome = await run(target)
+        assert (outcome.result, outcome.after) == ("timed_out", 3)
+        assert len(target.calls) == 1 + stillness.CALLS
+
+    async def test_not_when_the_command_is_dead(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(RULES, "converge", 0.3)
+        target = Raced(100)
+        await run(target, expires_at=hands.NOW)
+        assert len(target.calls) == 1
+
+    async def test_not_without_the_lease(self) -> None:
+        target, lease = Losing(), Held()
+        target.lease = lease
+        with pytest.raises(converge.LeaseLost):
+            await run(target, lease=lease)
+        assert len(target.calls) == 1
+
+    async def test_trouble_with_it_is_no_failure_yet(self) -> None:
+        target = Stumbling(1)
+        assert (await run(target)).result == "converged"
+        assert len(target.calls) == 3
+
+
+class Losing(Raced):
+    """Loses its lease during the first call."""
+
+    lease: Held
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    async def scale(self, service: str, count: int, intent: str) -> None:
+        await super().scale(service, count, intent)
+        self.lease.held = False
+
+
+class Stumbling(Raced):
+    """Refuses the second call."""
+
+    async def scale(self, service: str, count: int, intent: str) -> None:
+        if len(self.calls) == 1:
+            self.calls.append(memory.Call(service, count, intent))
+            raise errors.Temporary("busy")
+        await super().scale(service, count, intent)
+
+
+async def test_what_was_resumed_and_undone_by_somebody_else_is_not_fought_over() -> None:
+    target = good()
+    target.counts["web"], target.intents["web"] = 4, "c"
+    outcome = await run(target, resumed=True)
+    assert target.calls == []
+    assert (outcome.result, outcome.after) == ("timed_out", 4)
 
 
 class Gone(memory.Memory):

@@ -1,5 +1,7 @@
 """From the lines that docker prints to instances: no engine, no clock."""
 
+from typing import Any
+
 import msgspec
 
 from concierge_scheduler.targets import compose, swarm
@@ -38,9 +40,12 @@ def test_the_hostname_is_the_short_id() -> None:
     assert seen.instances[0].hostname == "abcdef012345"
 
 
-def service(template: str = "", replicas: int = 2, state: str = "") -> swarm.Service:
-    spec = {
+def service(
+    template: str = "", replicas: int = 2, state: str = "", labels: dict[str, str] | None = None
+) -> swarm.Service:
+    spec: dict[str, Any] = {
         "Name": "shop_web",
+        "Labels": labels,
         "Mode": {"Replicated": {"Replicas": replicas}} if replicas else {"Global": {}},
         "TaskTemplate": {"ContainerSpec": {"Image": "web", "Hostname": template}},
     }
@@ -73,6 +78,12 @@ def test_swarm_tells_a_rollout() -> None:
     states = {"updating": True, "rollback_started": True, "completed": False, "paused": False, "": False}
     for state, expected in states.items():
         assert swarm.observed("web", service(state=state), []).changing is expected
+
+
+def test_swarm_tells_whose_number_it_is() -> None:
+    assert swarm.observed("web", service(), []).intent == ""
+    ours = {"com.docker.stack.namespace": "shop", swarm.LABEL: "c1"}
+    assert swarm.observed("web", service(labels=ours), []).intent == "c1"
 
 
 def test_a_global_service_wants_what_it_has() -> None:

@@ -5,7 +5,8 @@ stored ──────────▶ call ───────────�
                     │ returned, or the read shows the number
                     ▼
                   poll ──right count, healthy, heard, for `settle`──▶ converged
-                    └──`converge` is over──▶ partial | timed_out
+                  ▲ └──`converge` is over──▶ partial | timed_out
+                  └─── call again, when the count stands still and is wrong
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from concierge_proto import bus, errors, identity, messages, settings
 from concierge_scheduler.bounds import View
 from concierge_scheduler.presence import Presence
 from concierge_scheduler.state import Change
+from concierge_scheduler.stillness import Stillness
 from concierge_scheduler.survey import Sight, Survey
 from concierge_scheduler.targets import port
 
@@ -96,7 +98,7 @@ class Convergence:
         """Call Docker until the call or its effect is there; return "" or the last trouble."""
         pause = 0.0
         while True:
-            trouble, delay = await self._call_once()
+            trouble, delay = await self._call_once(self._policy.converge)
             if not trouble:
                 return ""
             log.warning("%s → %d: %s", self._service, self._change.wanted, trouble)
@@ -108,25 +110,27 @@ class Convergence:
             pause = min(pause, _MOST_BACKOFF)
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads retries, guards nothing
 
-    async def _call_once(self) -> tuple[str, float]:
-        """Return the trouble, "" for none, and how long to leave it alone."""
+    async def _call_once(self, within: float) -> tuple[str, float]:
+        """Return the trouble, "" for none, and how long to leave it alone; `within` so many seconds."""
         if not self._place.lease.held:
             raise LeaseLost(f"{self._service}: the lease was lost before {self._change.wanted} could be set")
         try:
-            async with asyncio.timeout(self._policy.converge):
+            async with asyncio.timeout(within):
                 await self._place.target.scale(self._service, self._change.wanted, self._change.id)
         except errors.Temporary as error:
             return str(error), error.delay
         except errors.Permanent as error:
             return str(error), float("inf")
         except TimeoutError:
-            return f"no answer within {self._policy.converge:g} s", 1.0
+            return f"no answer within {within:g} s", 1.0
         return "", 0.0
 
     async def _done(self) -> bool:
-        """Return True when the endpoint strives for our number, whatever the call said."""
-        found = await self._look()
-        return found.observed is not None and found.observed.wanted == self._change.wanted
+        """Return True when the endpoint strives for our number, or did, whatever the call said."""
+        observed = (await self._look()).observed
+        return observed is not None and (
+            observed.wanted == self._change.wanted or observed.intent == self._change.id
+        )
 
     async def _look(self) -> _Found:
         try:
@@ -137,6 +141,7 @@ class Convergence:
 
     async def _poll(self) -> _Found:
         deadline, pause, good_at = time.monotonic() + self._policy.converge, _FIRST_LOOK, None
+        stillness = Stillness(self._change)
         while True:
             found = await self._look()
             now = time.monotonic()
@@ -145,9 +150,24 @@ class Convergence:
                 return _Found(found.view, good_at)
             if now >= deadline:
                 return found
+            if stillness.due(found.observed, now) and self._alive:
+                await self._call_again(deadline - now)
+                pause = _FIRST_LOOK
+                continue
             left = deadline if good_at is None else good_at + self._policy.settle
             await asyncio.sleep(max(0.001, min(pause, left - now)))
             pause = min(1.5 * pause, _SLOWEST_LOOK)
+
+    @property
+    def _alive(self) -> bool:
+        return self._place.now() < self._change.expires_at
+
+    async def _call_again(self, within: float) -> None:
+        """Call once more what a race or a killed client has left half done; the readings go on judging."""
+        log.warning("%s → %d: stands still, calling again", self._service, self._change.wanted)
+        trouble, _ = await self._call_once(within)
+        if trouble:
+            log.warning("%s → %d: %s", self._service, self._change.wanted, trouble)
 
     def _good(self, found: _Found) -> bool:
         observed, wanted = found.observed, self._change.wanted

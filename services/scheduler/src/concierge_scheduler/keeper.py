@@ -78,9 +78,8 @@ class Keeper:
             holding = group.create_task(lease.run())
             try:
                 await self._attend_forever(target, lease)
-            except (
-                asyncio.CancelledError
-            ):  # the end, unless it is a fault of the lease's, which is tried again
+            except asyncio.CancelledError:
+                # the end, unless the lease's task failed: that is tried again, and nothing ends
                 if end and self.attended and not holding.done():
                     await end()
                 raise

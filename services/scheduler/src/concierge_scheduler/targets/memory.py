@@ -30,6 +30,7 @@ class Memory:
         self._identity = f"memory/{identity.mint()}"
         self.counts = dict.fromkeys(services, 0)
         self.calls: list[Call] = []
+        self.intents: dict[str, str] = {}
         self.failing: errors.ConciergeError | None = None
         self.delay = 0.0
         self.stuck: dict[str, int] = {}
@@ -50,6 +51,7 @@ class Memory:
         self._fail()
         await asyncio.sleep(self.delay)
         self.counts[service] = count
+        self.intents[service] = intent
 
     async def close(self) -> None:
         """Nothing was started."""
@@ -72,7 +74,11 @@ class Memory:
             for n in range(1, count + 1)
         )
         return port.Observed(
-            service=service, wanted=count, changing=service in self.changing, instances=instances
+            service=service,
+            wanted=count,
+            changing=service in self.changing,
+            instances=instances,
+            intent=self.intents.get(service, ""),
         )
 
 

@@ -28,6 +28,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     changing: bool = False
     """A rollout, or a change that has not settled."""
     instances: tuple[Instance, ...] = ()
+    intent: str = ""
+    """Of the last `scale` that the endpoint took; empty: it keeps none."""
 
     @property
     def settled(self) -> int:

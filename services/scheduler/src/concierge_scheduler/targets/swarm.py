@@ -62,6 +62,7 @@ class _Mode(msgspec.Struct, frozen=True, rename="pascal"):
 
 class _Spec(msgspec.Struct, frozen=True, rename="pascal"):
     name: str
+    labels: dict[str, str] | None = None
     mode: _Mode = _Mode()
     task_template: _Template = _Template()
 
@@ -183,6 +184,7 @@ def observed(name: str, service: Service, tasks: Iterable[Task]) -> port.Observe
         wanted=replicated.replicas if replicated else len(instances),
         changing=service.update_status is not None and service.update_status.state in ROLLING,
         instances=instances,
+        intent=(service.spec.labels or {}).get(LABEL, ""),
     )
 
 
