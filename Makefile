@@ -13,10 +13,10 @@ OWN   := $(if $(shell uv --version 2>/dev/null),,.tools/bin/uv)
 UV    := $(or $(OWN),uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs lock clean
+.PHONY: help setup demo test check bench docs dist courier-executable lock clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-13s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name text; do printf '%-25s %s\n' "$$name" "$$text"; done
 
 # ---------------------------------------------------------------------------- set-up
 setup: .venv/.ready ## the environment, from requirements.lock; a second time costs nothing
@@ -97,6 +97,32 @@ docs: setup ## write the generated pages and the golden files anew
 
 bench: setup ## the figures; one of them: ONLY=name
 	@$(BIN)/python -m benchmarks $(ONLY)
+
+# ---------------------------------------------------------------------------- shipping
+wheels = for room in $(1); do \
+  $(UV) build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir $(2) $$room || exit 1; done
+
+dist: setup ## the wheels of all rooms, in dist/
+	@rm -rf dist
+	@$(call wheels,$(ROOMS),dist)
+
+courier-executable: build/courier/concierge-courier ## the courier in one file, for images without Python: build/courier/
+
+# In an environment of its own: what is installed there is what goes into the file.
+SHIP   := build/courier
+INSIDE := $(UV) pip install --quiet --python $(SHIP)/env/bin/python
+$(SHIP)/concierge-courier: Makefile requirements.lock $(shell find proto/src services/courier/src -name '*.py') | setup
+	@echo "courier: making $@"
+	@rm -rf $(SHIP)/wheels
+	@$(call wheels,proto services/courier,$(SHIP)/wheels)
+	@awk '/^[a-z]/ {ours = /^(msgspec|nats-py)==/} ours' requirements.lock > $(SHIP)/requirements.txt
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(SHIP)/env
+	@$(INSIDE) --require-hashes --requirement $(SHIP)/requirements.txt
+	@$(INSIDE) --no-index --find-links $(SHIP)/wheels concierge-courier
+	@$(INSIDE) 'pyinstaller>=6.22,<6.23'
+	@$(SHIP)/env/bin/pyinstaller --onefile --strip --noconfirm --log-level ERROR --name concierge-courier \
+	  --collect-submodules concierge_courier --collect-submodules concierge_proto \
+	  --distpath $(SHIP) --workpath $(SHIP)/work --specpath $(SHIP)/work services/courier/src/concierge_courier/frozen.py
 
 clean: ## remove all that make has made
 	@rm -rf .venv .tools build dist uv.lock .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
