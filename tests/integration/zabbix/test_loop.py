@@ -212,7 +212,11 @@ async def test_closing_by_hand_is_one_release(
         await door.call(
             "event.acknowledge", {"eventids": [problem.event_id], "action": 1 | 4, "message": "done"}
         )
-        both = [read(await gateway.next(service)), read(await gateway.next(service))]
+        both: list[messages.Trigger] = []
+        while len(both) < 2:
+            # Between the two a timer may open a new problem: the value is still too high.
+            told = read(await gateway.next(service))
+            both += [told] if told.event_id == problem.event_id else []
     assert sorted(one.verdict for one in both) == ["", "update"]
     assert [one.status for one in both if not one.verdict] == ["resolved"]
     assert both[0].id != both[1].id
