@@ -1,0 +1,131 @@
+"""Ways to be let in: token, user, TLS with a CA of one's own, a client certificate; and a server that comes late."""
+
+import asyncio
+import contextlib
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from concierge_cli import nats
+from concierge_cli.demo import scene
+from concierge_proto import bus, errors, settings
+
+
+class Papers(NamedTuple):
+    """Files of a CA and of what it signed for 127.0.0.1."""
+
+    ca: Path
+    cert: Path
+    key: Path
+
+
+@pytest.fixture(scope="module")
+def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
+    folder = tmp_path_factory.mktemp("papers")
+    found = Papers(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
+    ca = [*("-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=ca")]
+    openssl("req", *ca, "-keyout", str(folder / "ca.key"), "-out", str(found.ca))
+    signed = [
+        "-CA",
+        str(found.ca),
+        "-CAkey",
+        str(folder / "ca.key"),
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+    ]
+    own = [*("-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=nats")]
+    openssl("req", *own, *signed, "-keyout", str(found.key), "-out", str(found.cert))
+    return found
+
+
+def openssl(*words: str) -> None:
+    subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=60)
+
+
+@contextlib.asynccontextmanager
+async def serving(folder: Path, config: str) -> AsyncIterator[str]:
+    """Run a nats-server with this configuration; yields its URL once it listens."""
+    port = scene.free_port("127.0.0.1")
+    path = folder / "own.conf"
+    path.write_text(
+        f'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{folder / "store"}" }}\n{config}', "utf-8"
+    )
+    with (folder / "log").open("wb") as log:
+        child = await asyncio.create_subprocess_exec(nats.binary(), "--config", str(path), stderr=log)
+    try:
+        async with asyncio.timeout(10):
+            while True:
+                with contextlib.suppress(OSError):
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                    writer.close()
+                    break
+                await asyncio.sleep(0.02)
+        yield f"nats://127.0.0.1:{port}"
+    finally:
+        await nats.stop(child)
+
+
+async def works(where: settings.Nats) -> None:
+    async with asyncio.timeout(10), bus.connect(where, "test") as link:
+        await bus.provision(link)
+        assert link.connected
+
+
+async def waits(where: settings.Nats) -> None:
+    """It is not let in, and goes on trying: no time-out of its own, and no crash."""
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1.5), bus.connect(where, "test"):
+            pytest.fail("let in")
+
+
+def secret(folder: Path, text: str) -> str:
+    path = folder / f"secret-{text}"
+    path.write_text(text, "utf-8")
+    return str(path)
+
+
+async def test_token(tmp_path: Path) -> None:
+    async with serving(tmp_path, 'authorization { token: "right" }') as url:
+        await works(settings.Nats(url=url, token_file=secret(tmp_path, "right")))
+        await waits(settings.Nats(url=url, token_file=secret(tmp_path, "wrong")))
+
+
+async def test_user_and_password(tmp_path: Path) -> None:
+    async with serving(tmp_path, 'authorization { user: "desk", password: "right" }') as url:
+        await works(settings.Nats(url=url, user="desk", password_file=secret(tmp_path, "right")))
+        await waits(settings.Nats(url=url, user="desk", password_file=secret(tmp_path, "wrong")))
+
+
+async def test_tls_with_a_ca_of_our_own(tmp_path: Path, papers: Papers) -> None:
+    config = f'tls {{ cert_file: "{papers.cert}", key_file: "{papers.key}" }}'
+    async with serving(tmp_path, config) as url:
+        await works(settings.Nats(url=url, ca_file=str(papers.ca)))
+        await waits(settings.Nats(url=url.replace("nats://", "tls://")))
+
+
+async def test_a_client_certificate(tmp_path: Path, papers: Papers) -> None:
+    config = f'tls {{ cert_file: "{papers.cert}", key_file: "{papers.key}", ca_file: "{papers.ca}", verify: true }}'
+    async with serving(tmp_path, config) as url:
+        bare = settings.Nats(url=url, ca_file=str(papers.ca))
+        await works(msgspec.structs.replace(bare, cert_file=str(papers.cert), key_file=str(papers.key)))
+        await waits(bare)
+
+
+async def test_a_secret_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(errors.Permanent, match=r"nats\.token_file: cannot read"):
+        async with bus.connect(
+            settings.Nats(url="nats://127.0.0.1:1", token_file=str(tmp_path / "none")), "test"
+        ):
+            pytest.fail("connected")
+
+
+async def test_a_server_that_comes_late_is_waited_for(tmp_path: Path) -> None:
+    port = scene.free_port("127.0.0.1")
+    connecting = asyncio.create_task(works(settings.Nats(url=f"nats://127.0.0.1:{port}")))
+    await asyncio.sleep(0.3)
+    async with nats.server(tmp_path / "store", tmp_path / "run", port=port):
+        await connecting
