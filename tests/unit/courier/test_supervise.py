@@ -1,13 +1,14 @@
 """The application as a child: real processes, real signals."""
 
 import asyncio
+import contextlib
 import os
 import pty
 import signal
 import sys
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -53,9 +54,28 @@ def words(path: Path) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
+class Running:
+    """An application that has been started."""
+
+    def __init__(self, task: "asyncio.Task[supervise.End]") -> None:
+        self._task = task
+
+    async def ended(self) -> supervise.End:
+        return await self._task
+
+
+@contextlib.asynccontextmanager
+async def started(command: Sequence[str], grace: float) -> AsyncIterator[Running]:
+    with supervise.house(grace) as house:
+        begun = asyncio.Event()
+        task = asyncio.create_task(house.run(command, begun.set))
+        await asyncio.wait({task, asyncio.ensure_future(begun.wait())}, return_when="FIRST_COMPLETED")
+        yield Running(task)
+
+
 async def live(command: Sequence[str]) -> supervise.End:
-    with supervise.application(command, GRACE) as application:
-        return await asyncio.wait_for(application.ended(), 10)
+    async with started(command, GRACE) as running:
+        return await asyncio.wait_for(running.ended(), 10)
 
 
 @pytest.mark.parametrize(
@@ -97,12 +117,12 @@ async def test_not_executable(tmp_path: Path, mode: int) -> None:
 
 async def test_signals_are_passed_on_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with supervise.application(trap(log, 5), 10) as application:
+    async with started(trap(log, 5), 10) as running:
         await until(log, "ready")
         for name in ("SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM"):
             os.kill(os.getpid(), signal.Signals[name])
             seen = await until(log, name)
-        end = await asyncio.wait_for(application.ended(), 10)
+        end = await asyncio.wait_for(running.ended(), 10)
     assert seen == ["ready", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGTERM"]
     assert end == supervise.End("stopped", 5)
 
@@ -110,11 +130,11 @@ async def test_signals_are_passed_on_once(tmp_path: Path) -> None:
 async def test_a_child_that_ignores_sigterm_is_killed_with_its_group(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = f"trap '' TERM; sleep 60 & echo $! > {pids}; while :; do sleep 60; done"
-    with supervise.application(["sh", "-c", script], GRACE) as application:
+    async with started(["sh", "-c", script], GRACE) as running:
         await eventually(lambda: words(pids))
         told = time.monotonic()
         os.kill(os.getpid(), signal.SIGTERM)
-        end = await asyncio.wait_for(application.ended(), 10)
+        end = await asyncio.wait_for(running.ended(), 10)
     assert end == supervise.End("killed", 128 + 9)
     assert GRACE <= time.monotonic() - told < GRACE + 5
     await eventually(lambda: gone(int(pids.read_text())))
@@ -128,19 +148,19 @@ def gone(pid: int) -> bool:
 
 async def test_one_that_stops_in_time_is_not_killed(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with supervise.application(trap(log), 10) as application:
+    async with started(trap(log), 10) as running:
         await until(log, "ready")
         os.kill(os.getpid(), signal.SIGTERM)
-        assert await asyncio.wait_for(application.ended(), 5) == supervise.End("stopped", 0)
+        assert await asyncio.wait_for(running.ended(), 5) == supervise.End("stopped", 0)
 
 
 async def test_sigint_alone_starts_no_countdown(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with supervise.application(trap(log), 0.05) as application:
+    async with started(trap(log), 0.05) as running:
         await until(log, "ready")
         os.kill(os.getpid(), signal.SIGINT)
         await until(log, "SIGINT")
-        ended = asyncio.ensure_future(application.ended())
+        ended = asyncio.ensure_future(running.ended())
         await asyncio.sleep(0.3)  # six times the grace
         assert not ended.done()
         os.kill(os.getpid(), signal.SIGTERM)
@@ -151,9 +171,9 @@ async def test_what_was_ignored_at_the_start_stays_ignored(tmp_path: Path) -> No
     log = tmp_path / "log"
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with supervise.application(["sh", "-c", f"sleep 0.2; echo $? > {log}"], GRACE) as application:
+        async with started(["sh", "-c", f"sleep 0.2; echo $? > {log}"], GRACE) as running:
             os.kill(os.getpid(), signal.SIGHUP)
-            end = await asyncio.wait_for(application.ended(), 5)
+            end = await asyncio.wait_for(running.ended(), 5)
     finally:
         signal.signal(signal.SIGHUP, before)
     assert end == supervise.End("exited", 0)
@@ -176,16 +196,13 @@ async def test_a_closed_pipe_ends_the_child_though_python_ignores_it() -> None:
     assert (await live(["sh", "-c", "kill -PIPE $$; exit 3"])).reason == "signal SIGPIPE"
 
 
-async def test_without_a_command_it_waits_for_a_signal() -> None:
-    with supervise.application((), GRACE) as nobody:
-        ended = asyncio.ensure_future(nobody.ended())
+async def test_between_two_processes_any_ending_signal_ends_it() -> None:
+    with supervise.house(GRACE) as house:
         os.kill(os.getpid(), signal.SIGUSR1)
-        await asyncio.sleep(0.05)
-        assert not ended.done()
-        os.kill(os.getpid(), signal.SIGTERM)
-        end = await asyncio.wait_for(ended, 5)
-    assert end == supervise.End("stopped", None)
-    assert end.code == 0
+        assert not await house.wait(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert await house.wait(5)
+        assert 0 < house.left <= GRACE
 
 
 async def test_signals_are_given_back() -> None:
@@ -200,8 +217,8 @@ ON_A_TERMINAL = """
 import asyncio, sys
 from concierge_courier import supervise
 async def main():
-    with supervise.application(sys.argv[1:], 5) as application:
-        return (await application.ended()).code
+    with supervise.house(5) as house:
+        return (await house.run(sys.argv[1:], lambda: None)).code
 sys.exit(asyncio.run(main()))
 """
 

@@ -27,6 +27,13 @@ examples:
     concierge-courier run --service web --source dropwizard=file:/run/metrics.json --interval 1s
   two sources of one kind have names:
     --source dropwizard:shop=http://127.0.0.1:8081/metrics --source dropwizard:jobs=http://127.0.0.1:8082/metrics
+  its life: migrate first, a proxy beside it, judged by its health page, three times more when it dies:
+    --pre-start 'app migrate' --coprocess 'proxy --quiet' --health http://127.0.0.1:8081/healthcheck \\
+        --restarts on-failure:3 --post-stop 'app clean'
+    they are no shell: for pipes and variables say sh -c '…'
+  the container's own facts, its process, and endpoints that ask who is there or listen on a unix socket:
+    --source container --source process --source dropwizard:web=https://127.0.0.1:8443/metrics \\
+        --source-token-file web=/run/secrets/token --source dropwizard:jobs=unix:/run/jobs.sock:/metrics
   what would be sent?
     concierge-courier run --source dropwizard=http://127.0.0.1:8081/metrics --dry-run
 
@@ -35,7 +42,7 @@ capitals; of NATS: CONCIERGE_NATS__URL, CONCIERGE_NATS__TOKEN_FILE, …
 durations are written 500ms, 10s, 5m; sizes 512k, 4m.
 
 exit codes: the application's own; 128 + n when signal n ended it; 127 it was not found, 126 it can't be
-executed; 2 the options are wrong.
+executed; that of --pre-start when it fails, 124 when its time was over; 2 the options are wrong.
 """
 
 DISCOVER = """\
@@ -59,8 +66,19 @@ example:
 exit codes: 0 delivered, 2 timed out, 1 failed.
 """
 
+MAINTENANCE = """\
+Tells the courier of this container that somebody works on the application: its heartbeats say so, and its
+health is not judged until it is off again. A restart of the courier ends it, too.
+
+example:
+  docker exec shop-web-1 concierge-courier maintenance on
+
+exit codes: 0; 1 no courier answers.
+"""
+
 ACTIONS = {
     "run": ("courier for as long as the application runs", RUN),
     "discover": ("print what can be measured", DISCOVER),
     "deliver": ("take one shot and wait for its receipt", DELIVER),
+    "maintenance": ("say that the application is being worked on", MAINTENANCE),
 }
