@@ -8,6 +8,12 @@ from concierge_proto import errors
 
 KINDS = {
     "dropwizard": "concierge_courier.sources.dropwizard",
+    "health": "concierge_courier.sources.healthchecks",
+    "prometheus": "concierge_courier.sources.prometheus",
+    "spring": "concierge_courier.sources.spring",
+    "json": "concierge_courier.sources.flat",
+    "file": "concierge_courier.sources.forms",
+    "exec": "concierge_courier.sources.command",
 }
 """Kind to module; the module's `source(name, location)` makes one. It is imported when it is asked for."""
 

@@ -11,16 +11,19 @@ Decode = Callable[[bytes, str], port.Reading]
 class Document:
     """What every source shares that reads one document."""
 
-    def __init__(self, name: str, location: str, decode: Decode) -> None:
+    def __init__(
+        self, name: str, location: str, decode: Decode, wanted: fetch.Wanted = fetch.ANYTHING
+    ) -> None:
         self.name = name
         self._location = location
-        self._open = fetch.opener(location)
+        self._wanted = wanted
+        self._open = fetch.opener(location, wanted=wanted)
         self._decode = decode
         self._aside = aside.Aside(f"source {name}")
 
     def unlock(self, keys: access.Access) -> None:
         """Show this at the door from now on; raise Permanent when it does not fit."""
-        self._open = fetch.opener(self._location, keys, self.name)
+        self._open = fetch.opener(self._location, keys, self.name, self._wanted)
 
     async def read(self, limits: port.Limits, started: port.Started) -> port.Reading:
         opened = self._open()

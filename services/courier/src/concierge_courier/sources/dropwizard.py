@@ -4,20 +4,16 @@ Decoded twice as fast by type; a document that the types refuse ("NaN" as text, 
 UTF-8, integers beyond 64 bits) is read again, value by value.
 """
 
-import json
-import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import msgspec
 
-from concierge_courier.sources import document, port
+from concierge_courier.sources import cells, document, port
 from concierge_proto import errors, messages
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _Number = Annotated[int, msgspec.Meta(ge=_LEAST, le=_MOST)] | float | None
-_NO_NUMBERS = {"NaN", "Infinity", "-Infinity"}
-"""How Jackson writes a double that is no number."""
 
 
 class _Gauge(msgspec.Struct, gc=False):
@@ -91,7 +87,7 @@ def decode(body: bytes, name: str = "dropwizard") -> port.Reading:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _tolerant(body, name)
     if not any(getattr(found, section) for section in _SECTIONS):
-        _recognise(_parse(body))
+        _recognise(cells.parse(body))
     gauges, unusable = _gauges({key: (g.value, g.error) for key, g in found.gauges.items()}, name)
     blocks = [gauges]
     for section, (kind, shape) in _KINDS.items():
@@ -103,15 +99,17 @@ def decode(body: bytes, name: str = "dropwizard") -> port.Reading:
 
 def _tolerant(body: bytes, name: str) -> port.Reading:
     """The same from any JSON that Python can read, whatever the values are."""
-    found = _recognise(_parse(body))
+    found = _recognise(cells.parse(body))
     entries = _section(found, "gauges")
     gauges, unusable = _gauges({key: (e.get("value"), e.get("error")) for key, e in entries.items()}, name)
     blocks = [gauges]
     for section, (kind, shape) in _KINDS.items():
         metrics = _section(found, section)
-        cells = [_number(entry.get(field)) for entry in metrics.values() for field in shape.__struct_fields__]
-        unusable += cells.count(_UNUSABLE)
-        values = [None if cell is _UNUSABLE else cell for cell in cells]
+        row = [
+            cells.number(entry.get(field)) for entry in metrics.values() for field in shape.__struct_fields__
+        ]
+        unusable += row.count(cells.UNUSABLE)
+        values = [None if cell is cells.UNUSABLE else cell for cell in row]
         blocks.append(_block(kind, shape, metrics, values, name))
     return port.Reading(tuple(block for block in blocks if block.names), unusable)
 
@@ -148,45 +146,13 @@ def _gauges(found: Mapping[str, tuple[Any, Any]], name: str) -> tuple[messages.B
         if error is not None or isinstance(value, list | dict):
             unusable += 1
             continue
-        cell = _text(value) if isinstance(value, str) else _number(value)
-        unusable += cell is _UNUSABLE
-        values[key] = None if cell is _UNUSABLE else cell
+        cell = cells.scalar(value)
+        unusable += cell is cells.UNUSABLE
+        values[key] = None if cell is cells.UNUSABLE else cell
     block = messages.Block(
         kind="gauge", fields=("value",), names=tuple(values), values=tuple(values.values()), source=name
     )
     return block, unusable
-
-
-_UNUSABLE: Any = object()
-
-
-def _number(value: object) -> Any:
-    """Return a number that every codec can carry, None for nothing, `_UNUSABLE` for anything else."""
-    if value is None:
-        return None
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, int) and _LEAST <= value <= _MOST:
-        return value
-    if isinstance(value, int | float):
-        try:
-            number = float(value)
-        except OverflowError:
-            return _UNUSABLE
-        return number if math.isfinite(number) else _UNUSABLE
-    return _UNUSABLE
-
-
-def _text(value: str) -> Any:
-    return _UNUSABLE if value in _NO_NUMBERS else value
-
-
-def _parse(body: bytes) -> Any:
-    try:
-        text = body.decode("utf-8-sig", "replace")
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise errors.Temporary(f"not JSON: {error}") from error
 
 
 def _recognise(found: Any) -> dict[str, Any]:
@@ -200,13 +166,9 @@ def _section(found: Mapping[str, Any], section: str) -> dict[str, dict[str, Any]
     entries = found.get(section)
     if not isinstance(entries, dict):
         return {}
-    return {_clean(key): _entry(entry) for key, entry in entries.items() if isinstance(entry, dict)}
+    return {cells.clean(key): _entry(entry) for key, entry in entries.items() if isinstance(entry, dict)}
 
 
 def _entry(entry: dict[str, Any]) -> dict[str, Any]:
     value = entry.get("value")
-    return {**entry, "value": _clean(value)} if isinstance(value, str) else entry
-
-
-def _clean(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return {**entry, "value": cells.clean(value)} if isinstance(value, str) else entry

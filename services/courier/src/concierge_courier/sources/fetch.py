@@ -8,7 +8,7 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from concierge_courier import VERSION
@@ -17,12 +17,22 @@ from concierge_proto import errors
 
 _OK = 200
 _HEADERS = {
-    "Accept": "application/json, text/plain;q=0.5, */*;q=0.1",
     "Accept-Encoding": "identity",  # packing costs the application more than the way inside a container
     "User-Agent": f"concierge-courier/{VERSION}",
     "Connection": "close",
 }
 _OPEN = access.Access()
+
+
+class Wanted(NamedTuple):
+    """What a source asks for."""
+
+    accept: str = "application/json, text/plain;q=0.5, */*;q=0.1"
+    statuses: frozenset[int] = frozenset({_OK})
+    """Of answers whose body is the document."""
+
+
+ANYTHING = Wanted()
 
 
 class Fetch(Protocol):
@@ -34,7 +44,9 @@ class Fetch(Protocol):
     def abort(self) -> None: ...
 
 
-def opener(location: str, keys: access.Access = _OPEN, name: str = "") -> Callable[[], Fetch]:
+def opener(
+    location: str, keys: access.Access = _OPEN, name: str = "", wanted: Wanted = ANYTHING
+) -> Callable[[], Fetch]:
     """Return what makes a Fetch of `http(s)://…`, `unix:/socket:/path`, `file:/path` or a path.
 
     `name` is the source's, for errors. Raises Permanent when it is no address or `keys` do not fit it.
@@ -48,7 +60,7 @@ def opener(location: str, keys: access.Access = _OPEN, name: str = "") -> Callab
     if keys.secure and where.url.scheme != "https":
         raise errors.Permanent(f"source {name}: certificates are of use with https:// alone")
     keys.check(name)
-    door = _Door(where, keys, name)
+    door = _Door(where, keys, name, wanted)
     return lambda: HttpFetch(door)
 
 
@@ -74,7 +86,8 @@ class FileFetch:
 class _Door:
     """Where a source is, and what opens it; outlives the single reading."""
 
-    def __init__(self, where: address.Address, keys: access.Access, name: str) -> None:
+    def __init__(self, where: address.Address, keys: access.Access, name: str, wanted: Wanted) -> None:
+        self.wanted = wanted
         self.url = where.url
         self.target = where.target
         self.where = where.shown
@@ -85,7 +98,7 @@ class _Door:
         self._stamp: tuple[int, ...] = ()
 
     def headers(self) -> dict[str, str]:
-        return _HEADERS | self._keys.headers(self._name)
+        return _HEADERS | {"Accept": self.wanted.accept} | self._keys.headers(self._name)
 
     def context(self) -> ssl.SSLContext:
         """Return the same one until its files are replaced."""
@@ -161,7 +174,7 @@ class HttpFetch:
         connection.request("GET", self._door.target, headers=self._door.headers())
         with connection.getresponse() as response:
             started()
-            if response.status != _OK:
+            if response.status not in self._door.wanted.statuses:
                 raise errors.Temporary(f"{self._door.where} answered {_status(response)}")
             return body.read(response, size, self._hurry, self._door.where)
 

@@ -1,0 +1,247 @@
+"""Prometheus's text, line by line: which line is which cell of which table.
+
+A gauge, and everything that has no better place, is `gauge[name{labels},value]`, a counter and a bucket
+`counter[name{labels},value]`. A histogram has the fields `count` and `sum`, a summary its quantiles beside
+them, as Dropwizard's histogram has: `histogram[name{labels},p99]`.
+"""
+
+import re
+from array import array
+from typing import NamedTuple
+
+from concierge_courier.sources import cells
+from concierge_proto import errors
+
+_LONGEST = 65536
+"""Bytes of a line with a sample."""
+_QUOTED = r'"(?:[^"\\]++|\\.)*+"'
+_NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*+"
+_SAMPLE = re.compile(
+    rf'[ \t]*+({_NAME})?+(?:[ \t]*+\{{((?:[^"}}]++|{_QUOTED})*+)\}}[ \t]*+|[ \t]++)'
+    r"([^\s#]++)(?:[ \t]++[-+]?[0-9][0-9.eE+-]*+)?+[ \t]*+(#.*)?"
+)
+"""Name, labels, value; a time stamp and an exemplar are not of interest, for a snapshot has one time."""
+_LABEL = re.compile(
+    rf"[ \t]*+(?:([a-zA-Z_][a-zA-Z0-9_]*+|{_QUOTED})[ \t]*+=[ \t]*+)?+({_QUOTED})[ \t]*+(?:,|$)"
+)
+_TYPE = re.compile(rf"#[ \t]+TYPE[ \t]+({_NAME}|{_QUOTED})[ \t]+(\w+)[ \t]*")
+_PLAIN_NAME = re.compile(_NAME)
+_PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_ESCAPED = re.compile(r'\\([\\"n])')
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+_EOF = b"# EOF"
+_OPEN_METRICS = {"info", "stateset", "gaugehistogram", "unknown"}
+"""Types that the older format has not."""
+_SUFFIXES = ("_bucket", "_count", "_sum", "_total")
+_COLUMNS = {"_count": "count", "_sum": "sum"}
+_QUANTILES = {
+    0.0: "min",
+    0.5: "p50",
+    0.75: "p75",
+    0.9: "p90",
+    0.95: "p95",
+    0.98: "p98",
+    0.99: "p99",
+    0.999: "p999",
+    1.0: "max",
+}
+"""Those that become fields. A fixed list: a table has a cell for each field of each row."""
+
+Labels = dict[str, str]
+
+
+class Table(NamedTuple):
+    """All metrics of one kind."""
+
+    kind: str
+    fields: tuple[str, ...]
+    names: tuple[str, ...]
+    slots: "array[int]"
+    """Row by row the line that has the value; -1: none has."""
+
+
+class Study(NamedTuple):
+    """What a text holds, but for its numbers."""
+
+    tables: tuple[Table, ...]
+    words: list[bytes]
+    """By line: its value; 0 where it is no sample."""
+    others: "array[int]"
+    """Lines that are no samples."""
+    unusable: int
+    """Lines that are nothing, and values said twice: the last one counts."""
+
+
+class Odd(ValueError):
+    """A line is no sample."""
+
+
+def study(lines: list[bytes]) -> Study:
+    """Return what the lines hold; raise Temporary when that is no Prometheus text, or not all of it."""
+    places = _Places(lines)
+    words = [b"0"] * len(lines)
+    others, odd, first = array("l"), 0, -1
+    for at, line in enumerate(lines):
+        if line[:1] in b"#" or not line.strip():
+            others.append(at)
+            continue
+        try:
+            words[at] = places.put(line, at)
+        except Odd:
+            others.append(at)
+            odd += 1
+            first = at if first < 0 else first
+    if odd > len(lines) - len(others):
+        raise errors.Temporary(f"no Prometheus text: line {first + 1} is {lines[first][:50]!r}")
+    cells.bound(len(lines) - len(others))
+    if places.modern and not any(line.rstrip() == _EOF for line in lines[-2:]):
+        raise errors.Temporary("OpenMetrics text broke off: it has no # EOF")
+    return Study(places.tables(), words, others, odd + places.doubled)
+
+
+def number(word: bytes) -> int | float:
+    """Return a value; raise ValueError."""
+    if word.isdigit() and len(word) < 19:  # noqa: PLR2004 - digits that 64 bits hold for sure
+        return int(word)
+    if b"_" in word:
+        raise ValueError(word)
+    return float(word)
+
+
+class _Places:
+    """Finds the place of each sample."""
+
+    def __init__(self, lines: list[bytes]) -> None:
+        self._types = dict(_types(lines))
+        self._families: dict[str, tuple[str, str, str]] = {}
+        self._tables = {kind: _Cells() for kind in ("gauge", "counter", "histogram")}
+        self.doubled = 0
+        self.modern = not _OPEN_METRICS.isdisjoint(self._types.values())
+        """Whether it can only be OpenMetrics, which ends with a mark; the older format has none."""
+
+    def put(self, line: bytes, at: int) -> bytes:
+        """Note where the value of a sample belongs, and return it; raise Odd."""
+        found = _SAMPLE.fullmatch(line.decode("utf-8", "replace")) if len(line) <= _LONGEST else None
+        if found is None:
+            raise Odd
+        name, labels = _labels(found[1] or "", found[2] or "")
+        word = found[3].encode()
+        try:
+            number(word)
+        except ValueError as error:
+            raise Odd from error
+        kind, row, field = self._place(name, labels)
+        self.modern = self.modern or bool(found[4])
+        self.doubled += self._tables[kind].put(row, field, at)
+        return word
+
+    def tables(self) -> tuple[Table, ...]:
+        return tuple(found.table(kind) for kind, found in self._tables.items() if found.rows)
+
+    def _place(self, name: str, labels: Labels) -> tuple[str, str, str]:
+        family, base, suffix = self._families.get(name) or self._family(name)
+        if family == "counter" or (family == "histogram" and suffix == "_bucket"):
+            return "counter", _series(name, labels), "value"
+        if family in {"histogram", "summary"} and suffix in _COLUMNS:
+            return "histogram", _series(base, labels), _COLUMNS[suffix]
+        column = _quantile(labels) if family == "summary" and not suffix else ""
+        if column:
+            return "histogram", _series(base, {k: v for k, v in labels.items() if k != "quantile"}), column
+        return "gauge", _series(name, labels), "value"
+
+    def _family(self, name: str) -> tuple[str, str, str]:
+        """Return type, name of the family, and what the sample's name has behind it."""
+        found = (self._types.get(name, ""), name, "")
+        for suffix in _SUFFIXES:
+            base = name.removesuffix(suffix)
+            if not found[0] and base != name and base in self._types:
+                found = (self._types[base], base, suffix)
+        self._families[name] = found
+        return found
+
+
+class _Cells:
+    """A table that grows."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, int] = {}
+        self._columns: dict[str, dict[int, int]] = {}
+
+    def put(self, name: str, field: str, at: int) -> bool:
+        """Return whether there was one already."""
+        row = self.rows.setdefault(name, len(self.rows))
+        column = self._columns.setdefault(field, {})
+        doubled = row in column
+        column[row] = at
+        return doubled
+
+    def table(self, kind: str) -> Table:
+        fields = tuple(sorted(self._columns))
+        columns = [self._columns[field] for field in fields]
+        slots = array("l", (column.get(row, -1) for row in range(len(self.rows)) for column in columns))
+        return Table(kind, fields, tuple(self.rows), slots)
+
+
+def _types(lines: list[bytes]) -> list[tuple[str, str]]:
+    found = (
+        _TYPE.fullmatch(line.decode("utf-8", "replace"))
+        for line in lines
+        if line[:1] == b"#" and b"TYPE" in line[:_LONGEST] and len(line) <= _LONGEST
+    )
+    return [(_plain(match[1]), match[2]) for match in found if match]
+
+
+def _labels(name: str, text: str) -> tuple[str, Labels]:
+    """Return the name, which may stand in quotes among its labels, and them; raise Odd."""
+    found: Labels = {}
+    at = 0
+    text = text.rstrip()
+    while at < len(text):
+        match = _LABEL.match(text, at)
+        if not match or (match[1] is None and (name or found)) or _plain(match[1] or "") in found:
+            raise Odd
+        if match[1] is None:
+            name = _plain(match[2])
+        else:
+            found[_plain(match[1])] = _plain(match[2])
+        at = match.end()
+    if not name:
+        raise Odd
+    return name, found
+
+
+def _plain(text: str) -> str:
+    """Take off the quotes, if it has any."""
+    if not text.startswith('"'):
+        return text
+    text = text[1:-1]
+    if "\\" not in text:
+        return text
+    return _ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], text)
+
+
+def _series(name: str, labels: Labels) -> str:
+    """Return the one way of writing it: labels in order, no blanks."""
+    parts = [f'{_word(key, _PLAIN_LABEL)}="{_escape(labels[key])}"' for key in sorted(labels)]
+    if not _PLAIN_NAME.fullmatch(name):
+        parts, name = [_quote(name), *parts], ""
+    return f"{name}{{{','.join(parts)}}}" if parts else name
+
+
+def _word(text: str, plain: re.Pattern[str]) -> str:
+    return text if plain.fullmatch(text) else _quote(text)
+
+
+def _quote(text: str) -> str:
+    return f'"{_escape(text)}"'
+
+
+def _escape(text: str) -> str:
+    return text.translate(_ESCAPES) if "\\" in text or '"' in text or "\n" in text else text
+
+
+def _quantile(labels: Labels) -> str:
+    try:
+        return _QUANTILES.get(float(labels.get("quantile", "")), "")
+    except ValueError:
+        return ""

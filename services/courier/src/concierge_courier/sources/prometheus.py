@@ -1,0 +1,114 @@
+"""Prometheus: its text format 0.0.4, and OpenMetrics 1.0.
+
+Between two collections a page changes in its numbers, hardly ever in its lines. So what the lines are is
+found out once, and as long as all of them read the same but for their last word, only that is read.
+"""
+
+import hashlib
+import math
+from typing import NamedTuple
+
+from concierge_courier.sources import cells, document, exposition, fetch, port
+from concierge_proto import messages
+
+ACCEPT = fetch.Wanted(
+    "text/plain;version=0.0.4;q=1,application/openmetrics-text;version=1.0.0;q=0.8,text/plain;q=0.5,*/*;q=0.1"
+)
+"""The older format first: what is read is the same, and it has no exemplars to be passed over."""
+_BATCH = 1000
+"""Lines whose parts are in memory at once."""
+
+
+class _Known(NamedTuple):
+    """A page, but for its numbers."""
+
+    mark: bytes
+    """Of all lines without their last words."""
+    said: list[bytes]
+    """The last words of the lines that are no samples."""
+    study: exposition.Study
+
+
+class Decoder:
+    """Decodes the pages of one source; remembers the last one."""
+
+    def __init__(self) -> None:
+        self._known: _Known | None = None
+
+    def decode(self, body: bytes, name: str = "prometheus") -> port.Reading:
+        """Return one block per kind; raise Temporary when it is something else, or not all of it."""
+        lines = cells.lines(body)
+        words, mark = _split(lines)
+        known = self._known
+        if known and known.mark == mark and _said(words, known.study) == known.said:
+            numbers = _numbers(words, known.study)
+            if numbers:
+                return _reading(known.study, numbers, name)
+        self._known = None
+        study = exposition.study(lines)
+        last, study = study.words, study._replace(words=[])
+        if all(map(bytes.__eq__, _masked(words, study), last)):
+            self._known = _Known(mark, _said(words, study), study)
+        return _reading(study, [exposition.number(word) for word in last], name)
+
+
+def source(name: str, location: str) -> port.Source:
+    return document.Document(name, location, Decoder().decode, ACCEPT)
+
+
+def decode(body: bytes, name: str = "prometheus") -> port.Reading:
+    """Return the same of a page that comes once."""
+    return Decoder().decode(body, name)
+
+
+def _split(lines: list[bytes]) -> tuple[list[bytes], bytes]:
+    """Return the last word of each line, and a hash of everything before it."""
+    words: list[bytes] = []
+    mark = hashlib.blake2b(digest_size=16)
+    for start in range(0, len(lines), _BATCH):
+        parts = [line.rpartition(b" ") for line in lines[start : start + _BATCH]]
+        mark.update(b"\n".join([part[0] for part in parts]) + b"\n")
+        words += [part[2] for part in parts]
+    return words, mark.digest()
+
+
+def _said(words: list[bytes], study: exposition.Study) -> list[bytes]:
+    return [words[at] for at in study.others]
+
+
+def _masked(words: list[bytes], study: exposition.Study) -> list[bytes]:
+    """Return them with a 0 for each line that is no sample."""
+    masked = words.copy()
+    for at in study.others:
+        masked[at] = b"0"
+    return masked
+
+
+def _numbers(words: list[bytes], study: exposition.Study) -> list[int | float]:
+    """Return the value of each line; nothing, when one of them is none."""
+    masked = _masked(words, study)
+    if b"_" in b"".join(masked):
+        return []
+    try:
+        return [int(word) if word.isdigit() and len(word) < 19 else float(word) for word in masked]  # noqa: PLR2004
+    except ValueError:
+        return []
+
+
+def _reading(study: exposition.Study, numbers: list[int | float], name: str) -> port.Reading:
+    values: list[messages.Value | None] = [*numbers, None]
+    unusable = study.unusable
+    if not all(map(math.isfinite, numbers)):
+        values = [value if value is not None and math.isfinite(float(value)) else None for value in values]
+        unusable += values.count(None) - 1
+    blocks = [
+        messages.Block(
+            kind=table.kind,
+            fields=table.fields,
+            names=table.names,
+            values=tuple(map(values.__getitem__, table.slots)),
+            source=name,
+        )
+        for table in study.tables
+    ]
+    return port.Reading(tuple(blocks), unusable)
