@@ -5,7 +5,7 @@ import contextlib
 import logging
 import secrets
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Annotated
 
@@ -47,37 +47,42 @@ def demo(
 async def _demo(
     opening: contextlib.AbstractAsyncContextManager[play.Story], console: Console, *, once: bool, json: bool
 ) -> None:
+    closed: list[dict[str, object]] = []
     async with opening as story:
         drawing = asyncio.create_task(view.draw(story, console))
         try:
-            await _play(story, console, once=once, json=json)
+            await _until_asked(_cycle(story, closed, once=once))
         finally:
             drawing.cancel()
             await asyncio.gather(drawing, return_exceptions=True)
     console.print(
         "everything is stopped. Go on with `concierge init` and `concierge up`; README.md shows how."
     )
-
-
-async def _play(story: play.Story, console: Console, *, once: bool, json: bool) -> None:
-    """Play until the story ends or somebody asks to stop; raises what went wrong."""
-    asked = asyncio.create_task(up.asked_to_stop())
-    playing = asyncio.create_task(_cycle(story, console, once=once, json=json))
-    await asyncio.wait({asked, playing}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (asked, playing):
-        task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await playing
-
-
-async def _cycle(story: play.Story, console: Console, *, once: bool, json: bool) -> None:
-    while True:
-        out, back = await story.once()
-        record = report(out, back)
+    if once and not closed:
+        raise errors.Permanent("stopped before the loop had closed")
+    for record in closed:
         if json:
             output.emit(record)
         else:
-            console.print(f"the loop is closed: {record['out']} {record['in']} {record['stages_ms']}")
+            console.print(
+                f"the loop closed: out {record['out']}, in {record['in']}, {record['stages_ms']} ms"
+            )
+
+
+async def _until_asked(work: Coroutine[None, None, None]) -> None:
+    """Work until it ends or somebody asks to stop; raises what went wrong."""
+    asked = asyncio.create_task(up.asked_to_stop())
+    working = asyncio.create_task(work)
+    await asyncio.wait({asked, working}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (asked, working):
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
+
+
+async def _cycle(story: play.Story, closed: list[dict[str, object]], *, once: bool) -> None:
+    while True:
+        closed.append(report(*await story.once()))
         if once:
             return
         await asyncio.sleep(5)
