@@ -1,13 +1,14 @@
 """The collecting loop and the words of a life, without a bus."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import pytest
 
-from concierge_courier import heartbeat, options, run, supervise
+from concierge_courier import discover, heartbeat, options, run, supervise
 from concierge_courier.sources import port
 from concierge_proto import bus, codec, envelope, messages
 
@@ -115,3 +116,31 @@ def test_a_change_has_one_id_however_often_it_is_sent() -> None:
     assert life.change("started").id == life.change("started").id
     assert life.change("started").id != life.change("stopped").id
     assert life.change("started").id != heartbeat.Life("web", "web-1", 10).change("started").id
+
+
+async def test_in_ten_minutes_of_new_names_discovery_is_said_once_a_minute_and_in_full() -> None:
+    names: list[str] = []
+    now = 1000.0
+
+    class Growing(Source):
+        async def read(self, limits: port.Limits, started: port.Started) -> port.Reading:
+            names.append(f"metric {len(names):03}")
+            values = (1,) * len(names)
+            return port.Reading(
+                (messages.Block(kind="gauge", fields=("value",), names=tuple(names), values=values),)
+            )
+
+    courier = made(Growing(at_once))
+    courier._discoverer = discover.Discoverer(lambda: now)
+    said: list[tuple[float, int]] = []
+    for _ in range(60):
+        await courier.turn()
+        if message := courier.spool._kept.pop("discovery", None):
+            kinds = read(message, messages.Discovery).kinds
+            assert kinds == {"gauge": tuple(names)}
+            said.append((now, len(names)))
+        now += 10
+    times = [when for when, _ in said]
+    assert said[0] == (1000.0, 1)
+    assert len(said) == 10
+    assert all(later - earlier >= 60 for earlier, later in itertools.pairwise(times))
