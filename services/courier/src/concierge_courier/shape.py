@@ -5,7 +5,7 @@ else is itself, brackets too.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from concierge_courier.sources import port
@@ -54,6 +54,11 @@ class Shaped:
         made = [self._apply(block) for block in reading.blocks]
         blocks = tuple(block for block, _ in made if block.names)
         return port.Reading(blocks, reading.unusable + sum(doubles for _, doubles in made))
+
+    def watch(self, pid: Callable[[], int]) -> None:
+        """As `port.Watching`, for a source that wants to know."""
+        if isinstance(self._source, port.Watching):
+            self._source.watch(pid)
 
     def _apply(self, block: messages.Block) -> tuple[messages.Block, int]:
         """Return what is left, and how many values had a name that was taken."""
