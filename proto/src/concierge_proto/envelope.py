@@ -91,7 +91,8 @@ def read(headers: Mapping[str, str] | None) -> Envelope:
 
 def trace() -> str:
     """Return a new W3C traceparent."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    both = secrets.token_hex(24)
+    return f"00-{both[:32]}-{both[32:]}-01"
 
 
 def stamp(time: datetime) -> str:

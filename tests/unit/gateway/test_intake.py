@@ -31,14 +31,18 @@ def request(
     return Request({"type": "http", "method": "POST", "headers": list(headers)}, receive)
 
 
+async def read(found: Request, limit: int = 100, patience: float = 1.0) -> bytes:
+    return await intake.read(found, intake.head(found), limit, patience)
+
+
 async def refused(found: Request, limit: int = 100) -> answers.Refusal:
     with pytest.raises(answers.Refusal) as caught:
-        await intake.read(found, limit, 0.05)
+        await read(found, limit, 0.05)
     return caught.value
 
 
 async def test_chunks_become_a_body() -> None:
-    assert await intake.read(request([b'{"a"', b": 1", b"}"]), 100, 1) == b'{"a": 1}'
+    assert await read(request([b'{"a"', b": 1", b"}"])) == b'{"a": 1}'
 
 
 @pytest.mark.parametrize(
@@ -51,11 +55,11 @@ async def test_chunks_become_a_body() -> None:
     ],
 )
 async def test_json_by_any_name(value: bytes) -> None:
-    assert await intake.read(request(headers=[(b"content-type", value)]), 100, 1) == b"{}"
+    assert await read(request(headers=[(b"content-type", value)])) == b"{}"
 
 
 async def test_exactly_the_limit_is_allowed() -> None:
-    assert len(await intake.read(request([b"x" * 60, b"x" * 40]), 100, 1)) == 100
+    assert len(await read(request([b"x" * 60, b"x" * 40]))) == 100
 
 
 async def test_an_announced_flood_is_refused_before_it_comes() -> None:
@@ -121,4 +125,4 @@ async def test_what_is_not_read(headers: list[tuple[bytes, bytes]], status: int,
 
 
 async def test_other_headers_may_stand_twice() -> None:
-    assert await intake.read(request(headers=[JSON, (b"via", b"a"), (b"via", b"b")]), 100, 1) == b"{}"
+    assert await read(request(headers=[JSON, (b"via", b"a"), (b"via", b"b")])) == b"{}"

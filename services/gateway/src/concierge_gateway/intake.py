@@ -1,7 +1,7 @@
 """The bytes of a request: counted while they come, against a size and a deadline."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -18,15 +18,25 @@ _ONCE = (
     b"webhook-signature",
     b"webhook-timestamp",
 )
+_PLAIN = "application/json"
 _LAST_WORD = {"Connection": "close"}
 """The rest of a body that nobody reads must not be taken for the next request."""
 
 
-async def read(request: Request, limit: int, patience: float) -> bytes:
+def head(request: Request) -> dict[str, str]:
+    """Return the headers, read once for all who ask; raise Refusal 400 where one of ours stands twice."""
+    found: dict[bytes, bytes] = {}
+    for name, value in request.scope["headers"]:
+        if name in found and name in _ONCE:
+            raise answers.Refusal(400, f"header {name.decode()} stands twice", _LAST_WORD)
+        found.setdefault(name, value)
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in found.items()}
+
+
+async def read(request: Request, headers: Mapping[str, str], limit: int, patience: float) -> bytes:
     """Return a JSON body of at most `limit` bytes, come within `patience` seconds; raise Refusal 400, 408, 413 or 415."""
-    _check_once(request.scope["headers"])
-    _check_length(request.headers.get("content-length", ""), limit)
-    _check_type(request)
+    _check_length(headers.get("content-length", ""), limit)
+    _check_type(headers)
     try:
         async with asyncio.timeout(patience):
             return await _collect(request, limit)
@@ -47,28 +57,22 @@ async def _collect(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def _check_once(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    seen: set[bytes] = set()
-    for name, _ in headers:
-        if name in seen and name in _ONCE:
-            raise answers.Refusal(400, f"header {name.decode()} stands twice", _LAST_WORD)
-        seen.add(name)
-
-
 def _check_length(text: str, limit: int) -> None:
     if text.isascii() and text.isdigit() and (len(text) > 18 or int(text) > limit):  # noqa: PLR2004 - digits
         raise _too_large(limit)
 
 
-def _check_type(request: Request) -> None:
-    given = request.headers.get("content-type", "")
+def _check_type(headers: Mapping[str, str]) -> None:
+    given = headers.get("content-type", "")
+    if given == _PLAIN and "content-encoding" not in headers:
+        return
     kind, *parameters = (part.strip().lower() for part in given.split(";"))
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise _unread(f"header content-type is {_short(given)}: send application/json")
     charset = [value for value in parameters if value.startswith("charset=")]
     if charset and charset[0].removeprefix("charset=").strip('"') not in {"utf-8", "utf8"}:
         raise _unread(f"header content-type says {_short(charset[0])}: send UTF-8")
-    if request.headers.get("content-encoding", "identity") != "identity":
+    if headers.get("content-encoding", "identity") != "identity":
         raise _unread("header content-encoding: send the body as it is, without compression")
 
 

@@ -17,6 +17,8 @@ class Protocol(httptools_impl.HttpToolsProtocol):
 
     _head: int | None = 0
     """Bytes of the head so far; None while a body comes."""
+    _begun = False
+    """True while the parser is inside a head."""
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -27,15 +29,17 @@ class Protocol(httptools_impl.HttpToolsProtocol):
         if self._head is not None:
             self._head += len(data)
         super().data_received(data)
+        if self._begun and self._deadline is None:
+            self._wait()  # only for a head that did not come in one piece
         if self._head is not None and self._head > HEAD_LIMIT and not self.transport.is_closing():
             self.send_400_response(_TOO_LONG)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._wait()
+        self._begun = True
 
     def on_headers_complete(self) -> None:
-        self._head = None
+        self._head, self._begun = None, False
         self._settle()
         super().on_headers_complete()
 

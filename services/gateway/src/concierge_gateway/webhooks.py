@@ -67,8 +67,9 @@ class Webhooks:
             )
         if self._in_hand > CROWD:
             raise answers.later(503, f"{CROWD} webhooks are in hand already")
-        body = await intake.read(request, self._config.gateway.max_body, intake.PATIENCE)
-        source.guard.check(request.headers, body, time.time())
+        headers = intake.head(request)
+        body = await intake.read(request, headers, self._config.gateway.max_body, intake.PATIENCE)
+        source.guard.check(headers, body, time.time())
         wait = source.bucket.take()
         if wait:
             raise answers.later(
@@ -86,6 +87,8 @@ class Webhooks:
             raise answers.later(503, f"not stored: {error}", 30) from error
 
     async def _accept_all(self, triggers: list[messages.Trigger]) -> list[answers.Verdict]:
+        if len(triggers) == 1:
+            return [await self._arrive(triggers[0])]  # nearly always: no task of its own
         verdicts: list[answers.Verdict] = []
         for first in range(0, len(triggers), _AT_ONCE):
             some = triggers[first : first + _AT_ONCE]
