@@ -12,6 +12,7 @@ from concierge_cli import (
     asyncapi,
     check,
     events,
+    hold,
     incident,
     init,
     prometheus,
@@ -71,6 +72,8 @@ app.command()(init.init)
 app.command()(up.up)
 app.command()(status.status)
 app.command(context_settings={"ignore_unknown_options": True})(scale.scale)
+app.command()(hold.hold)
+app.command()(hold.release)
 app.command()(events.events)
 app.command()(incident.incident)
 app.add_typer(check.app, name="config")

@@ -205,7 +205,7 @@ target = "{target}"
 min = 1
 max = 1                              # raise it to let Concierge scale this service
 cooldown_out = "30s"                 # after adding, add no more for this long
-cooldown_in = "5m"                   # after any change, remove nothing for this long
+cooldown_in = "5m"                   # after removing, remove no more for this long
 heard = false                        # true once a courier runs in its containers
 dry_run = true                       # decide and say so, but touch nothing; remove it when you trust it
 

@@ -56,6 +56,17 @@ async def test_scale_status_events_incident(running: Desk) -> None:
     assert "a sale" in str(incident.json)
 
 
+async def test_hold_and_release(running: Desk) -> None:
+    held = await running.say("hold", "web", "--for", "10m", "--reason", "stock-taking", "--json")
+    assert (held.code, held.json[-1]["reason"]) == (0, "hold_set"), held.err
+    status = await running.say("status", "--json")
+    assert "stock-taking" in str(status.json[0]["state"])
+    by_hand = await running.say("scale", "web", "+1")
+    assert by_hand.code == 0, by_hand.err
+    released = await running.say("release", "web", "--json")
+    assert (released.code, released.json[-1]["reason"]) == (0, "hold_lifted")
+
+
 async def test_ctrl_c_leaves_nothing(desk: Desk) -> None:
     async with desk.up():
         assert (await desk.say("scale", "web", "2")).code == 0

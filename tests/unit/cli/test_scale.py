@@ -2,7 +2,7 @@
 
 import pytest
 
-from concierge_cli import scale
+from concierge_cli import hold, scale
 from concierge_proto import errors, settings
 
 CONFIG = settings.parse(
@@ -15,7 +15,7 @@ CONFIG = settings.parse(
     [("+1", "scale_out", 1), ("-2", "scale_in", 2), ("3", "scale_to", 3), ("0", "scale_to", 0)],
 )
 def test_counts(said: str, verb: str, amount: int) -> None:
-    command = scale.order(CONFIG, "web", said, "a sale")
+    command = scale.command(CONFIG, "web", said, "a sale")
     assert (command.verb, command.amount, command.target) == (verb, amount, "shop")
     assert command.manual
     assert command.reason == "a sale"
@@ -25,13 +25,25 @@ def test_counts(said: str, verb: str, amount: int) -> None:
 @pytest.mark.parametrize("said", ["", "+", "one", "1.5", "+-1", "1 2"])
 def test_odd_counts_are_named(said: str) -> None:
     with pytest.raises(errors.Malformed, match="write 3"):
-        scale.order(CONFIG, "web", said, "")
+        scale.command(CONFIG, "web", said, "")
 
 
 def test_an_unknown_service_is_named_with_the_known() -> None:
     with pytest.raises(errors.Malformed, match=r"no service 'wep'.*web"):
-        scale.order(CONFIG, "wep", "1", "")
+        scale.command(CONFIG, "wep", "1", "")
 
 
 def test_two_commands_are_never_the_same() -> None:
-    assert scale.order(CONFIG, "web", "1", "").id != scale.order(CONFIG, "web", "1", "").id
+    assert scale.command(CONFIG, "web", "1", "").id != scale.command(CONFIG, "web", "1", "").id
+
+
+@pytest.mark.parametrize("length", ["0s", "8d", "soon", ""])
+def test_a_hold_has_an_end(length: str) -> None:
+    with pytest.raises(errors.Malformed, match="--for"):
+        hold.until(length)
+
+
+def test_a_hold_has_a_direction() -> None:
+    assert hold.chosen("in") == "in"
+    with pytest.raises(errors.Malformed, match="both, in, out"):
+        hold.chosen("up")

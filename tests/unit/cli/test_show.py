@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from concierge_cli import asyncapi, scale, show
+from concierge_cli import asyncapi, order, show
 from concierge_proto import messages
 
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -64,12 +64,12 @@ def test_a_trigger() -> None:
 
 
 def test_exit_codes_of_scale() -> None:
-    assert scale.verdict(OUTCOME) == 0
-    assert scale.verdict(msgspec.structs.replace(OUTCOME, result="timed_out")) == 1
-    assert scale.verdict(msgspec.structs.replace(DECISION, verdict="refuse")) == 1
-    assert scale.verdict(msgspec.structs.replace(DECISION, verdict="nothing")) == 0
-    assert scale.verdict(DECISION) is None
-    assert scale.verdict(None) is None
+    assert order.verdict(OUTCOME) == 0
+    assert order.verdict(msgspec.structs.replace(OUTCOME, result="timed_out")) == 1
+    assert order.verdict(msgspec.structs.replace(DECISION, verdict="refuse")) == 1
+    assert order.verdict(msgspec.structs.replace(DECISION, verdict="nothing")) == 0
+    assert order.verdict(DECISION) is None
+    assert order.verdict(None) is None
 
 
 def test_the_contract_names_every_message_and_its_stream() -> None:

@@ -1,0 +1,100 @@
+"""An operator's own command: stored, then watched until it is settled."""
+
+import asyncio
+import getpass
+import os
+from datetime import UTC, datetime, timedelta
+
+from concierge_cli import output, show
+from concierge_cli.place import Place
+from concierge_proto import bus, errors, identity, messages, settings, subjects
+
+LIFE = timedelta(minutes=5)
+"""A command is never executed later than this."""
+
+
+def command(
+    config: settings.Settings,
+    service: str,
+    verb: messages.Verb,
+    reason: str,
+    amount: int = 0,
+    arguments: dict[str, str] | None = None,
+) -> messages.Command:
+    """Return a new command of the operator who asks; raise Malformed for an unknown service."""
+    if service not in config.services:
+        known = ", ".join(config.services) or "none"
+        raise errors.Malformed(f"no service {service!r}: the configuration has {known}")
+    now = datetime.now(UTC)
+    return messages.Command(
+        id=identity.mint(),
+        service=service,
+        target=config.services[service].target,
+        verb=verb,
+        amount=amount,
+        arguments=arguments or {},
+        correlation_id=identity.mint(),
+        manual=True,
+        reason=reason,
+        owner=os.environ.get("SUDO_USER") or getpass.getuser(),
+        issued_at=now,
+        expires_at=now + LIFE,
+    )
+
+
+async def give(place: Place, command: messages.Command, timeout: str, *, wait: bool, json: bool) -> int:
+    """Store a command and wait for what becomes of it; return the exit code."""
+    async with place.bus() as link:
+        message = link.pack(
+            subjects.command(command.target, command.service),
+            command,
+            id=command.id,
+            correlation_id=command.correlation_id,
+            expires_at=command.expires_at,
+        )
+        before = datetime.now(UTC) - timedelta(seconds=1)
+        await link.publish(message)
+        if not wait:
+            _tell(command, json=json)
+            return 0
+        try:
+            async with asyncio.timeout(settings.Duration.parse(timeout)):
+                return await _watch(link, command, before, json=json)
+        except TimeoutError:
+            raise errors.Temporary(
+                f"no outcome within {timeout}: `concierge events` shows what happens; does a scheduler run?"
+            ) from None
+
+
+async def _watch(link: bus.Bus, command: messages.Command, since: datetime, *, json: bool) -> int:
+    stream = link.history("EVENTS", f"{subjects.ROOT}.event.{command.service}.*", since=since, follow=True)
+    async for delivery in stream:
+        if show.correlation(delivery) != command.correlation_id:
+            continue
+        if json:
+            output.emit(show.record(delivery))
+        else:
+            output.console.print(show.line(delivery))
+        code = verdict(show.read(delivery))
+        if code is not None:
+            return code
+    return 3
+
+
+def verdict(event: messages.Event | None) -> int | None:
+    """Return the exit code that an event settles; None: go on waiting."""
+    match event:
+        case messages.Outcome(result="converged") | messages.Decision(verdict="nothing"):
+            return 0
+        case messages.Outcome() | messages.Decision(verdict="refuse"):
+            return 1
+    return None
+
+
+def _tell(command: messages.Command, *, json: bool) -> None:
+    if json:
+        output.emit({"command_id": command.id, "correlation_id": command.correlation_id})
+    else:
+        output.console.print(
+            f"stored as {command.id}; `concierge incident {command.correlation_id}` follows it"
+        )
