@@ -38,10 +38,10 @@ ALL = (
     ),
     Figure("forward", "forwarder into Zabbix", "≥ 0.9 ×", "a raw socket with ready-made packets"),
     Figure(
-        "webhook",
-        "webhook → stored → 202, 500 a second",
+        "control",
+        "webhook → stored → 202, 500 a second; throughput",
         "p99 ≤ 10 ms, ≥ 0.6 ×",
-        "a bare handler that publishes",
+        "a bare FastAPI handler that publishes",
     ),
     Figure(
         "react",
