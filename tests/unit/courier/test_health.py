@@ -1,7 +1,6 @@
 """Health: how it is judged, when it is not, and what asks."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -98,7 +97,7 @@ async def test_one_that_has_ended_is_not_judged(life: heartbeat.Life, checks: Ch
 
 class TestACommand:
     @pytest.fixture
-    def family(self) -> Iterator[children.Children]:
+    def family(self) -> children.Children:
         return children.Children(orphans=False)
 
     @pytest.mark.parametrize(

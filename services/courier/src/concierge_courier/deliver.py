@@ -20,10 +20,11 @@ _FIRST, _LONGEST = 0.5, 30.0
 
 async def run(link: bus.Bus, waiting: spool.Spool) -> None:
     """Deliver until cancelled."""
-    trouble = troubles.Trouble(log, "delivery")
+    known: dict[str, troubles.Trouble] = {}  # a full stream says nothing about the others
     tries = 0
     while True:
         message = await waiting.take()
+        trouble = known.setdefault(message.subject, troubles.Trouble(log, "delivery"))
         tries = 0 if await _deliver(link, waiting, message, trouble) else tries + 1
         if not link.connected:
             tries = 0

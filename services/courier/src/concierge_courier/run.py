@@ -185,7 +185,7 @@ async def _online(chosen: options.Options, courier: Courier) -> AsyncIterator[No
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(tasks, timeout=_LAST)  # what nats-py does not let go ends with the process
 
 
 async def _collecting(courier: Courier) -> None:
