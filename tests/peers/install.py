@@ -52,6 +52,7 @@ def zabbix(name: str, suite: str) -> Bundle:
 
 ZABBIX = zabbix("zabbix", f"{debian.CODENAME}-backports")
 ZABBIX60 = zabbix("zabbix60", debian.CODENAME)
+AGENT = Bundle("agent", (f"zabbix-agent/{debian.CODENAME}-backports",), ("usr/sbin/zabbix_agentd",))
 
 
 @dataclass(frozen=True)

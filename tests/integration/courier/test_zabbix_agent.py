@@ -1,0 +1,135 @@
+"""A real `zabbix_agentd` that asks the courier, with the lines that docs/courier.md gives."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import struct
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from concierge_proto import bus, messages, subjects
+from tests.peers import __main__ as peers
+from tests.peers import house, install, process
+
+PAGE = Path(__file__).parents[3] / "docs" / "courier.md"
+METRICS = Path(__file__).parents[2] / "unit" / "courier" / "dropwizard4.json"
+
+
+class Agent(NamedTuple):
+    """One that runs, and how it is asked."""
+
+    root: install.Root
+    configuration: Path
+    port: int
+    environ: dict[str, str]
+
+    async def test(self, key: str) -> str:
+        """What `zabbix_agentd -t KEY` prints."""
+        words = ("--config", self.configuration, "--test", key)
+        return await process.capture(self.root.program("zabbix_agentd"), *words, env=self.environ)
+
+    async def get(self, key: str) -> str:
+        """What a server is answered that polls it: both speak `ZBXD`, a 1, the length in 8 bytes, the text."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(b"ZBXD\x01" + struct.pack("<Q", len(key)) + key.encode())
+            async with asyncio.timeout(10):
+                return (await reader.read()).removeprefix(b"ZBXD\x01")[8:].decode()
+        finally:
+            writer.close()
+            await writer.wait_closed()
+
+
+@pytest.fixture
+async def agent(tmp_path: Path, nats_url: str) -> AsyncIterator[Agent]:
+    at = house.House(
+        cache=Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "concierge-peers",
+        temporary=Path(tempfile.gettempdir()),
+        environment=dict(os.environ),
+        obstacle=peers.obstacle(),
+    )
+    try:
+        root = await install.provide(at, install.AGENT)
+    except process.Unavailable as problem:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no zabbix_agentd: {problem}")
+    configuration, port = tmp_path / "agentd.conf", process.free_port()
+    lines = re.findall(r"^UserParameter=.*$", PAGE.read_text(), re.MULTILINE)
+    own = {
+        "AllowRoot": 1,
+        "ListenPort": port,
+        "Server": "127.0.0.1",
+        "ServerActive": "",
+        "LogFile": tmp_path / "agentd.log",
+        "PidFile": tmp_path / "agentd.pid",
+    }
+    configuration.write_text("\n".join([*(f"{name}={value}" for name, value in own.items() if value), *lines]))
+    environ = root.environment | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "CONCIERGE_SERVICE": "web",
+        "CONCIERGE_INSTANCE": "web-1",
+        "CONCIERGE_SOURCES": f"dropwizard={METRICS}",
+        "CONCIERGE_NATS__URL": nats_url,
+    }
+    async with contextlib.AsyncExitStack() as stack:
+        words = (root.program("zabbix_agentd"), "--foreground", "--config", configuration)
+        daemon = await process.start(
+            stack, words, tmp_path / "agentd.out", env=environ, ending=signal.SIGTERM
+        )
+        await process.until(lambda: process.answers(port), daemon, seconds=20)
+        yield Agent(root, configuration, port, environ)
+
+
+@contextlib.asynccontextmanager
+async def answering(link: bus.Bus, processed: int) -> AsyncIterator[None]:
+    """Be the monitoring system: a receipt for each snapshot."""
+
+    async def receipts() -> None:
+        async with link.listening(subjects.snapshot("web", "web-1")) as heard:
+            ready.set()
+            async for delivery in heard:
+                snapshot = delivery.read(messages.Snapshot)
+                receipt = messages.Receipt(
+                    service="web", instance="web-1", snapshot_id=snapshot.id, backend="zabbix", primary=True,
+                    processed=processed, failed=0, total=9, elapsed_ms=1,
+                )  # fmt: skip
+                await link.tell(link.pack(subjects.receipt("web", "web-1"), receipt))
+
+    ready = asyncio.Event()
+    task = asyncio.create_task(receipts())
+    await ready.wait()
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+TIMERS = [{"{#NAME}": "com.example.Shop.checkout"}, {"{#NAME}": "com.example.Shop.pay"}]
+
+
+async def test_discovers_what_the_application_has(agent: Agent) -> None:
+    assert msgspec.json.decode(await agent.get("concierge.discovery[timer]")) == TIMERS
+    said = await agent.test("concierge.discovery[timer]")
+    assert "[t|" in said
+    assert '{"{#NAME}":"com.example.Shop.checkout"}' in said
+    assert await agent.get("concierge.discovery[nothing]") == "[]"
+
+
+async def test_delivers_and_is_told_how_long_it_took(agent: Agent, link: bus.Bus) -> None:
+    async with answering(link, 9):
+        assert 0 < int(await agent.get("courier.elapsed")) < 2500
+        assert re.search(r"\[t\|\d+\]", await agent.test("courier.elapsed"))
+
+
+async def test_a_failure_is_0_and_silence_is_minus_1(agent: Agent, link: bus.Bus) -> None:
+    async with answering(link, 0):
+        assert await agent.get("courier.elapsed") == "0"
+    assert await agent.get("courier.elapsed") == "-1"
