@@ -175,6 +175,13 @@ async def test_a_zero_of_a_kernel_that_does_not_count_is_absent(tmp_path: Path) 
     assert not {key for key in items(found) if key.startswith("container.io.")}
 
 
+async def test_limits_that_a_kernel_does_not_count_are_absent(tmp_path: Path) -> None:
+    """Seen on 6.18: version 1 says 0 even after it has killed."""
+    memory = f"{CONTAINER}memory/memory."
+    tree = {**trees.ONE, f"{memory}failcnt": "0\n", f"{memory}memsw.failcnt": "0\n"}
+    assert "container.memory.limit_hits" not in items(await read(tmp_path, tree))
+
+
 async def test_nothing_read_yet_is_a_zero_of_version_2(tmp_path: Path) -> None:
     found = items(await read(tmp_path, {**trees.TWO, f"{CONTAINER}io.stat": ""}))
     assert found["container.io.read_bytes"] == 0

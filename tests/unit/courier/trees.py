@@ -51,7 +51,8 @@ ONE: Mapping[str, str] = {
     "sys/fs/cgroup/memory/memory.limit_in_bytes": "134217728\n",
     "sys/fs/cgroup/memory/memory.usage_in_bytes": "67108864\n",
     "sys/fs/cgroup/memory/memory.max_usage_in_bytes": "100663296\n",
-    "sys/fs/cgroup/memory/memory.failcnt": "17\n",
+    "sys/fs/cgroup/memory/memory.failcnt": "2\n",
+    "sys/fs/cgroup/memory/memory.memsw.failcnt": "15\n",
     "sys/fs/cgroup/memory/memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
     "sys/fs/cgroup/memory/memory.stat": (
         "cache 4096\nrss 8192\nhierarchical_memory_limit 134217728\nhierarchical_memsw_limit 268435456\n"

@@ -83,9 +83,17 @@ def _memory_one(of: cgroup.Folder) -> dict[str, float | None]:
         "anon": stat.get("total_rss"),
         "file": stat.get("total_cache"),
         "swap": stat.get("total_swap"),
-        "limit_hits": of.number("memory.failcnt"),
+        "limit_hits": _hits(of.number("memory.failcnt"), of.number("memory.memsw.failcnt")),
         "oom_kills": of.table("memory.oom_control").get("oom_kill"),
     }
+
+
+def _hits(alone: int | None, with_swap: int | None) -> int | None:
+    """Where swap is not allowed the two limits are equal, and the kernel counts at the second.
+
+    Never 0: newer kernels (seen on 6.18) say that even after they have killed.
+    """
+    return None if alone is None else alone + (with_swap or 0) or None
 
 
 def _memory_two(of: cgroup.Folder) -> dict[str, float | None]:
