@@ -8,6 +8,8 @@ import pytest
 
 from tests import containers, image, peer
 
+pytestmark = pytest.mark.xdist_group("courier-container")  # they share one container
+
 BURN = "import time\nwhile time.process_time() < 0.3: pass"
 EAT = "b'x' * 300_000_000"
 SCRIPT = f"""
