@@ -75,6 +75,7 @@ def _utils() -> Any:
         raise errors.Permanent(
             "Zabbix's API needs zabbix-utils: pip install 'concierge-backends[zabbix]'"
         ) from error
+    zabbix_utils.api.env = {}  # it would log in by ZABBIX_USER and its like: ours come from the configuration
     return zabbix_utils
 
 
