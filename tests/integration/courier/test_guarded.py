@@ -93,3 +93,19 @@ async def test_a_subject_that_is_denied_is_named(tmp_path: Path, unused_tcp_port
     assert subjects.snapshot("web", "web-1") in said
     assert len(said.splitlines()) <= 5
     assert changes == ["started", "stopped"]
+
+
+MUTE = DENIED.replace("concierge.v1.snapshot.>", ">")
+
+
+async def test_one_that_may_say_nothing_at_all_says_so_and_harms_nobody(
+    tmp_path: Path, unused_tcp_port: int, secret: Path
+) -> None:
+    with guarded(tmp_path, MUTE, unused_tcp_port) as url:
+        words = ("run", "--service", "web", "--instance", "web-1", "--nats", url, "--nats-user", "courier")
+        async with scene.courier(*words, "--nats-password-file", str(secret), *SHORT) as courier:
+            assert await courier.ended() == 5
+            said = await courier.said()
+    assert "permissions violation" in said.lower()
+    assert subjects.heartbeat("web", "web-1") in said
+    assert len(said.splitlines()) <= 6

@@ -144,3 +144,32 @@ async def test_in_ten_minutes_of_new_names_discovery_is_said_once_a_minute_and_i
     assert said[0] == (1000.0, 1)
     assert len(said) == 10
     assert all(later - earlier >= 60 for earlier, later in itertools.pairwise(times))
+
+
+async def test_a_clock_that_steps_back_changes_only_the_timestamps(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10_000, 9_000, 1, *range(2, 100)])
+    courier = made(Source(at_once), interval=0.05)
+    monkeypatch.setattr(time, "time_ns", lambda: next(clock) * 1_000_000_000)
+    loop = asyncio.create_task(courier.forever())
+    async with asyncio.timeout(5):
+        while len(courier.spool._ring) < 4:
+            await asyncio.sleep(0.01)
+    loop.cancel()
+    monkeypatch.undo()
+    found = sent(courier)
+    assert [one.seq for one in found[:4]] == [1, 2, 3, 4]
+    assert found[0].time_ns > found[2].time_ns
+    assert {facts(one)["courier.skipped"] for one in found} == {0}
+    assert {facts(one)["courier.dropped"] for one in found} == {0}
+
+
+async def test_an_application_that_dies_for_hours_without_nats_fills_no_memory() -> None:
+    courier = made(Source(at_once))
+    for _ in range(1000):
+        courier.start()
+        courier.rest(supervise.End("exited", 1), 60)
+    courier.end(supervise.End("exited", 1))
+    assert len(courier.spool._kept) <= 2 * 50 + 1
+    last = list(courier.spool._kept.values())[-1]
+    assert read(last, messages.InstanceChange).reason == "exited"
+    assert len({message.id for message in courier.spool._kept.values()}) == len(courier.spool._kept)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from concierge_courier import again, children, heartbeat, options, stages, supervise
+from concierge_proto import errors
 
 
 class Written:
@@ -192,3 +193,18 @@ async def test_beside_an_application_of_somebody_else_it_waits_for_a_signal() ->
     end = await through(options.Options(service="web"), written, lambda: written.said and stop())
     assert end == supervise.End("stopped", None)
     assert end.code == 0
+
+
+async def test_a_health_check_that_cannot_be_is_told_before_anything_runs(tmp_path: Path) -> None:
+    what = chosen(health="http://", pre_start=("touch", f"{tmp_path}/ran"))
+    with pytest.raises(errors.Permanent, match="is no address"):
+        await through(what, Written())
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_a_mistake_in_judging_harms_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("concierge_courier.health.watch", lambda *_: 1 / 0)
+    assert await through(chosen("sleep 0.1; exit 5", health="true"), Written()) == supervise.End("exited", 5)
+    assert "health is not judged any more" in caplog.text

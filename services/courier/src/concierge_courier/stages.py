@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol
 
 from concierge_courier import again, children, coprocess, health, heartbeat, options, supervise
@@ -36,14 +36,18 @@ class Speaker(Protocol):
 
 
 async def through(chosen: options.Options, house: supervise.House, speaker: Speaker) -> supervise.End:
-    """Live through all of them and return how the application ended; raise NotStarted."""
+    """Live through all of them and return how the application ended.
+
+    Raises NotStarted, and Permanent for a health check that can't be; in both cases nothing has been told.
+    """
+    watch = _watch(chosen, house, speaker.life)
     end = await _before(chosen, house)
     if end:
         speaker.end(end)
         return end
     beside = coprocess.beside(house.family, chosen.coprocesses, chosen.coprocess_restarts, lambda: house.left)
     async with beside:
-        async with _judged(chosen, house, speaker.life):
+        async with _beside(watch):
             end = await _application(chosen, house, speaker)
         speaker.end(end)
         await _after(chosen, house)
@@ -93,20 +97,34 @@ async def _application(chosen: options.Options, house: supervise.House, speaker:
             return supervise.End("stopped", end.exit_code)
 
 
-@contextlib.asynccontextmanager
-async def _judged(
+def _watch(
     chosen: options.Options, house: supervise.House, life: heartbeat.Life
-) -> AsyncIterator[None]:
-    if not chosen.health:
-        yield
-        return
+) -> Callable[[], Awaitable[None]]:
+    """Return what judges the application's health for ever."""
     rules = health.Rules(chosen.health, chosen.health_interval, chosen.health_timeout, chosen.health_retries)
-    watching = asyncio.create_task(health.watch(rules, health.check(rules, house.family), life))
+    check = health.check(rules, house.family) if rules.check else None
+
+    async def watch() -> None:
+        if check:
+            await health.watch(rules, check, life)
+
+    return watch
+
+
+@contextlib.asynccontextmanager
+async def _beside(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    async def enduring() -> None:
+        try:
+            await work()
+        except Exception:
+            log.exception("unexpected; health is not judged any more")
+
+    task = asyncio.create_task(enduring())
     try:
         yield
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _after(chosen: options.Options, house: supervise.House) -> None:
