@@ -118,7 +118,7 @@ $(SHIP)/concierge-courier: Makefile requirements.lock $(shell find proto/src ser
 	@awk '/^[a-z]/ {ours = /^(msgspec|nats-py)==/} ours' requirements.lock > $(SHIP)/requirements.txt
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(SHIP)/env
 	@$(INSIDE) --require-hashes --requirement $(SHIP)/requirements.txt
-	@$(INSIDE) --no-index --find-links $(SHIP)/wheels concierge-courier
+	@$(INSIDE) --no-index $(SHIP)/wheels/*.whl
 	@$(INSIDE) 'pyinstaller>=6.22,<6.23'
 	@$(SHIP)/env/bin/pyinstaller --onefile --strip --noconfirm --log-level ERROR --name concierge-courier \
 	  --collect-submodules concierge_courier --collect-submodules concierge_proto \

@@ -70,7 +70,9 @@ async def agent(tmp_path: Path, nats_url: str) -> AsyncIterator[Agent]:
         "LogFile": tmp_path / "agentd.log",
         "PidFile": tmp_path / "agentd.pid",
     }
-    configuration.write_text("\n".join([*(f"{name}={value}" for name, value in own.items() if value), *lines]))
+    configuration.write_text(
+        "\n".join([*(f"{name}={value}" for name, value in own.items() if value), *lines])
+    )
     environ = root.environment | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "CONCIERGE_SERVICE": "web",

@@ -42,6 +42,15 @@ def test_no_key_where_zabbix_can_have_no_item(name: str) -> None:
     assert keys.key("gauge", name, "value") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "around"), [("x", "gauge[{},value]"), (",", 'gauge["{}",value]'), ("é", "gauge[{},value]")]
+)
+def test_a_key_has_at_most_2048_characters_quotes_included(name: str, around: str) -> None:
+    room = 2048 - len(around.format(""))
+    assert keys.key("gauge", name * room, "value") == around.format(name * room)
+    assert keys.key("gauge", name * (room + 1), "value") is None
+
+
 def test_an_item_without_a_name_has_no_key() -> None:
     assert keys.key("item", "", "value") is None
 
