@@ -37,7 +37,9 @@ def test_what_breaks_off_is_no_document(squeeze: Callable[[bytes], bytes]) -> No
         body.inflate(squeeze(TEXT)[:-9], 10_000)
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(TEXT) + b"rest"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no gzip", gzip.compress(TEXT) + b"rest"], ids=["empty", "text", "with a rest"]
+)
 def test_what_is_none(content: bytes) -> None:
     with pytest.raises(zlib.error):
         body.inflate(content, 10_000)

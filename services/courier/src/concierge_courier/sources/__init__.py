@@ -14,13 +14,12 @@ KINDS = {
     "json": "concierge_courier.sources.flat",
     "file": "concierge_courier.sources.forms",
     "exec": "concierge_courier.sources.command",
-}
-"""Kind to module; the module's `source(name, location)` makes one. It is imported when it is asked for."""
-
-ALONE = {
     "container": "concierge_courier.sources.container",
     "process": "concierge_courier.sources.process",
 }
+"""Kind to module; the module's `source(name, location)` makes one. It is imported when it is asked for."""
+
+ALONE = frozenset({"container", "process"})
 """The kinds that need no location."""
 
 
@@ -53,13 +52,13 @@ def _unlock(name: str, source: port.Source | None, keys: access.Access) -> None:
 def _make(text: str) -> port.Source:
     head, equals, location = text.partition("=")
     kind, _, name = head.partition(":")
-    module = ALONE.get(kind)
-    if not module and (not equals or not location):
+    if kind not in ALONE and (not equals or not location):
         raise errors.Permanent(
             f"source {address.shown(text)!r}: write KIND=LOCATION, e.g. dropwizard=http://127.0.0.1:8081/metrics"
         )
-    if not module and kind not in KINDS:
-        kinds = ", ".join([*KINDS, *ALONE])
-        raise errors.Permanent(f"source {address.shown(text)!r}: there is no kind {kind!r}, only {kinds}")
-    made: port.Source = importlib.import_module(module or KINDS[kind]).source(name or kind, location)
+    if kind not in KINDS:
+        raise errors.Permanent(
+            f"source {address.shown(text)!r}: there is no kind {kind!r}, only {', '.join(KINDS)}"
+        )
+    made: port.Source = importlib.import_module(KINDS[kind]).source(name or kind, location)
     return made
