@@ -249,6 +249,19 @@ async def test_a_head_that_never_ends_is_given_up(
     writer.close()
 
 
+async def test_nor_behind_a_request_that_was_whole(
+    client: house.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("concierge_gateway.protocol.HEAD_PATIENCE", 0.1)
+    reader, writer = await asyncio.open_connection(client.http.base_url.host, client.http.base_url.port)
+    whole = b"GET /healthz HTTP/1.1\r\nhost: here\r\n\r\n"
+    writer.write(whole + b"POST /webhooks/own HTTP/1.1\r\nhost")
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
 async def test_a_large_body_is_no_large_head(client: house.Client) -> None:
     body = msgspec.json.encode({"event_id": "e", "status": "problem", "tags": {"t": "x" * 500_000}})
     for _ in range(2):
