@@ -24,9 +24,9 @@ _SAMPLE = re.compile(
 _LABEL = re.compile(
     rf"[ \t]*+(?:([a-zA-Z_][a-zA-Z0-9_]*+|{_QUOTED})[ \t]*+=[ \t]*+)?+({_QUOTED})[ \t]*+(?:,|$)"
 )
+_SIMPLE = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*+)="([^"\\]*+)"')
 _TYPE = re.compile(rf"#[ \t]+TYPE[ \t]+({_NAME}|{_QUOTED})[ \t]+(\w+)[ \t]*")
 _PLAIN_NAME = re.compile(_NAME)
-_PLAIN_LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _ESCAPED = re.compile(r'\\([\\"n])')
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _EOF = b"# EOF"
@@ -78,6 +78,7 @@ class Odd(ValueError):
 
 def study(lines: list[bytes]) -> Study:
     """Return what the lines hold; raise Temporary when that is no Prometheus text, or not all of it."""
+    cells.bound(sum(line[:1] not in b"#" for line in lines))
     places = _Places(lines)
     words = [b"0"] * len(lines)
     others, odd, first = array("l"), 0, -1
@@ -93,7 +94,6 @@ def study(lines: list[bytes]) -> Study:
             first = at if first < 0 else first
     if odd > len(lines) - len(others):
         raise errors.Temporary(f"no Prometheus text: line {first + 1} is {lines[first][:50]!r}")
-    cells.bound(len(lines) - len(others))
     if places.modern and not any(line.rstrip() == _EOF for line in lines[-2:]):
         raise errors.Temporary("OpenMetrics text broke off: it has no # EOF")
     return Study(places.tables(), words, others, odd + places.doubled)
@@ -101,9 +101,10 @@ def study(lines: list[bytes]) -> Study:
 
 def number(word: bytes) -> int | float:
     """Return a value; raise ValueError."""
-    if word.isdigit() and len(word) < 19:  # noqa: PLR2004 - digits that 64 bits hold for sure
-        return int(word)
-    if b"_" in word:
+    if word.removeprefix(b"-").isdigit():
+        found = int(word)
+        return found if -(2**63) <= found < 2**63 else float(word)
+    if b"_" in word or not word.isascii():
         raise ValueError(word)
     return float(word)
 
@@ -193,7 +194,11 @@ def _types(lines: list[bytes]) -> list[tuple[str, str]]:
 
 def _labels(name: str, text: str) -> tuple[str, Labels]:
     """Return the name, which may stand in quotes among its labels, and them; raise Odd."""
-    found: Labels = {}
+    pairs = _SIMPLE.findall(text)
+    found: Labels = dict(pairs)
+    if name and len(found) == len(pairs) and ",".join([f'{key}="{value}"' for key, value in pairs]) == text:
+        return name, found
+    found = {}
     at = 0
     text = text.rstrip()
     while at < len(text):
@@ -222,14 +227,14 @@ def _plain(text: str) -> str:
 
 def _series(name: str, labels: Labels) -> str:
     """Return the one way of writing it: labels in order, no blanks."""
-    parts = [f'{_word(key, _PLAIN_LABEL)}="{_escape(labels[key])}"' for key in sorted(labels)]
+    parts = [f'{_label(key)}="{_escape(labels[key])}"' for key in sorted(labels)]
     if not _PLAIN_NAME.fullmatch(name):
         parts, name = [_quote(name), *parts], ""
     return f"{name}{{{','.join(parts)}}}" if parts else name
 
 
-def _word(text: str, plain: re.Pattern[str]) -> str:
-    return text if plain.fullmatch(text) else _quote(text)
+def _label(text: str) -> str:
+    return text if text.isidentifier() and text.isascii() else _quote(text)
 
 
 def _quote(text: str) -> str:

@@ -4,9 +4,12 @@ Between two collections a page changes in its numbers, hardly ever in its lines.
 found out once, and as long as all of them read the same but for their last word, only that is read.
 """
 
+import contextlib
 import hashlib
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
+
+import msgspec
 
 from concierge_courier.sources import cells, document, exposition, fetch, port
 from concierge_proto import messages
@@ -17,6 +20,9 @@ ACCEPT = fetch.Wanted(
 """The older format first: what is read is the same, and it has no exemplars to be passed over."""
 _BATCH = 1000
 """Lines whose parts are in memory at once."""
+
+_ABSENT = (b"NaN", b"+Inf", b"-Inf", b"Inf")
+_NUMBERS = msgspec.json.Decoder(list[Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float | None])
 
 
 class _Known(NamedTuple):
@@ -49,7 +55,7 @@ class Decoder:
         last, study = study.words, study._replace(words=[])
         if all(map(bytes.__eq__, _masked(words, study), last)):
             self._known = _Known(mark, _said(words, study), study)
-        return _reading(study, [exposition.number(word) for word in last], name)
+        return _reading(study, _finite([exposition.number(word) for word in last]), name)
 
 
 def source(name: str, location: str) -> port.Source:
@@ -64,7 +70,7 @@ def decode(body: bytes, name: str = "prometheus") -> port.Reading:
 def _split(lines: list[bytes]) -> tuple[list[bytes], bytes]:
     """Return the last word of each line, and a hash of everything before it."""
     words: list[bytes] = []
-    mark = hashlib.blake2b(digest_size=16)
+    mark = hashlib.sha256()
     for start in range(0, len(lines), _BATCH):
         parts = [line.rpartition(b" ") for line in lines[start : start + _BATCH]]
         mark.update(b"\n".join([part[0] for part in parts]) + b"\n")
@@ -84,23 +90,32 @@ def _masked(words: list[bytes], study: exposition.Study) -> list[bytes]:
     return masked
 
 
-def _numbers(words: list[bytes], study: exposition.Study) -> list[int | float]:
-    """Return the value of each line; nothing, when one of them is none."""
+def _numbers(words: list[bytes], study: exposition.Study) -> list[messages.Value | None]:
+    """Return the value of each line, None for NaN and infinities; nothing, when one of them is no value.
+
+    As JSON it is read four times as fast as word by word.
+    """
     masked = _masked(words, study)
-    if b"_" in b"".join(masked):
-        return []
+    joined = b",".join(masked)
+    with contextlib.suppress(msgspec.MsgspecError):
+        if b"null" not in joined:
+            for word in _ABSENT:
+                joined = joined.replace(word, b"null")
+            numbers = _NUMBERS.decode(b"[" + joined + b"]")
+            return list(numbers) if len(numbers) == len(words) else []
     try:
-        return [int(word) if word.isdigit() and len(word) < 19 else float(word) for word in masked]  # noqa: PLR2004
+        return _finite([exposition.number(word) for word in masked])
     except ValueError:
         return []
 
 
-def _reading(study: exposition.Study, numbers: list[int | float], name: str) -> port.Reading:
-    values: list[messages.Value | None] = [*numbers, None]
-    unusable = study.unusable
-    if not all(map(math.isfinite, numbers)):
-        values = [value if value is not None and math.isfinite(float(value)) else None for value in values]
-        unusable += values.count(None) - 1
+def _finite(numbers: list[int | float]) -> list[messages.Value | None]:
+    return [number if math.isfinite(number) else None for number in numbers]
+
+
+def _reading(study: exposition.Study, numbers: list[messages.Value | None], name: str) -> port.Reading:
+    unusable = study.unusable + numbers.count(None)
+    values = [*numbers, None]
     blocks = [
         messages.Block(
             kind=table.kind,
