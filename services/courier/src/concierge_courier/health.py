@@ -12,6 +12,7 @@ from concierge_proto import errors
 log = logging.getLogger(__name__)
 
 PASSING, FAILING = "passing", "failing"
+ADDRESSES = ("http://", "https://", "unix:")
 _MOST = 1024 * 1024
 """Bytes of an answer: nobody reads them."""
 
@@ -20,7 +21,7 @@ class Rules(NamedTuple):
     """How it is judged."""
 
     check: str
-    """A command, or `http://…`."""
+    """A command, or an address, which begins as one of ADDRESSES."""
     interval: float
     patience: float
     """Seconds of one check."""
@@ -71,7 +72,7 @@ async def watch(rules: Rules, check: Check, life: heartbeat.Life) -> None:
 
 def check(rules: Rules, family: children.Children) -> Check:
     """Return what asks; raise Permanent for an address or a command that is none."""
-    if rules.check.startswith(("http://", "https://")):
+    if rules.check.startswith(ADDRESSES):
         return _address(rules)
     command = shlex.split(rules.check)
 

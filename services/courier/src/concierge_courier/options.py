@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from concierge_courier import VERSION, again, control, guide, keys, shape
+from concierge_courier import VERSION, again, control, guide, health, keys, shape
 from concierge_courier.sources import access, port
 from concierge_proto import errors, settings, subjects
 
@@ -111,7 +111,7 @@ def _commands(text: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _check_of(text: str) -> str:
-    return text if text.startswith(("http://", "https://")) else shlex.join(_words(text))
+    return text if text.startswith(health.ADDRESSES) else shlex.join(_words(text))
 
 
 def _count(text: str) -> int:
