@@ -52,7 +52,12 @@ def shown(location: str) -> str:
     scheme, slashes, rest = location.partition("://")
     host, slash, path = rest.partition("/")
     bare = f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}" if slashes else location
-    return bare.partition("?")[0].partition("#")[0][:SHOWN]
+    return foreign(bare.partition("?")[0].partition("#")[0])
+
+
+def foreign(text: str) -> str:
+    """Return what others said so that it can stand in a sentence: short, without control characters."""
+    return "".join(character if character.isprintable() else "�" for character in text[:SHOWN])
 
 
 def _split(url: str) -> SplitResult | None:

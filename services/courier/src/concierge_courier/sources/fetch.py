@@ -189,8 +189,8 @@ class HttpFetch:
 def _status(response: http.client.HTTPResponse) -> str:
     target = response.getheader("Location")
     moved = f", it moved to {address.shown(target)}: name that address" if target else ""
-    return f"{response.status} {response.reason[: address.SHOWN]}{moved}"
+    return f"{response.status} {address.foreign(response.reason)}{moved}"
 
 
 def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__)[: address.SHOWN]
+    return address.foreign(getattr(error, "strerror", None) or str(error) or type(error).__name__)
