@@ -34,8 +34,12 @@ examples:
   the container's own facts, its process, and endpoints that ask who is there or listen on a unix socket:
     --source container --source process --source dropwizard:web=https://127.0.0.1:8443/metrics \\
         --source-token-file web=/run/secrets/token --source dropwizard:jobs=unix:/run/jobs.sock:/metrics
-  what would be sent?
+  what would be sent? A table, or with --json the messages; nothing is published, nothing started:
     concierge-courier run --source dropwizard=http://127.0.0.1:8081/metrics --dry-run
+  less of it, under shorter names; * is any text, ? any character, all else is itself:
+    --include 'timer[com.example.*,p95]' --include 'gauge[*]' --exclude '*jetty*' --rename com.example.=
+  a long outage of NATS, and a restart in the middle of it:
+    --spool /var/lib/courier --spool-size 256m --spool-age 24h
 
 environment: CONCIERGE_SERVICE, CONCIERGE_SOURCES (several with blanks), CONCIERGE_INTERVAL, …: the flag in
 capitals; of NATS: CONCIERGE_NATS__URL, CONCIERGE_NATS__TOKEN_FILE, …
@@ -52,7 +56,11 @@ example:
   concierge-courier discover timer --source dropwizard=http://127.0.0.1:8081/metrics
   [{"{#NAME}":"com.example.Shop.checkout"}]
 
-exit codes: 0; 1 a source could not be read, and nothing is printed: an empty list would delete items.
+in the configuration of a Zabbix agent:
+  UserParameter=concierge.discovery[*],concierge-courier discover "$1" 2>/dev/null
+
+exit codes: 0; 1 a source could not be read, and nothing is printed: an empty list would delete items;
+2 the options are wrong.
 """
 
 DELIVER = """\
@@ -63,7 +71,10 @@ example:
   concierge-courier deliver --service web --source dropwizard=http://127.0.0.1:8081/metrics
   14
 
-exit codes: 0 delivered, 2 timed out, 1 failed.
+in the configuration of a Zabbix agent, with CONCIERGE_SERVICE, CONCIERGE_SOURCES, CONCIERGE_NATS__URL set:
+  UserParameter=courier.elapsed,concierge-courier deliver 2>/dev/null
+
+exit codes: 0 delivered, 2 timed out (or the options are wrong, and nothing is printed), 1 failed.
 """
 
 MAINTENANCE = """\

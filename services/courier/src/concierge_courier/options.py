@@ -92,7 +92,7 @@ class _Flag(NamedTuple):
 
 
 def _texts(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
+    return tuple(shlex.split(text))  # a command of `exec` has blanks
 
 
 def _seconds(text: str) -> float:
