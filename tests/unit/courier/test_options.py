@@ -40,6 +40,11 @@ def test_environment_alone() -> None:
     assert (chosen.nats.url, chosen.nats.creds_file) == ("nats://n:1", "/creds")
 
 
+def test_a_source_with_blanks_stands_in_quotes() -> None:
+    chosen = parse("run", CONCIERGE_SERVICE="web", CONCIERGE_SOURCES="'exec=app stats --json' prometheus=/a")
+    assert chosen.sources == ("exec=app stats --json", "prometheus=/a")
+
+
 def test_a_flag_wins() -> None:
     chosen = parse(
         "run", "--service", "web", "--nats", "nats://a:1", CONCIERGE_SERVICE="api", CONCIERGE_NATS__URL="nats://b:1"

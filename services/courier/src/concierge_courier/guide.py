@@ -34,6 +34,9 @@ examples:
   the container's own facts, its process, and endpoints that ask who is there or listen on a unix socket:
     --source container --source process --source dropwizard:web=https://127.0.0.1:8443/metrics \\
         --source-token-file web=/run/secrets/token --source dropwizard:jobs=unix:/run/jobs.sock:/metrics
+  Prometheus's text, Spring Boot, paths of any JSON, what a command prints (in CONCIERGE_SOURCES in quotes):
+    --source prometheus=http://127.0.0.1:9102/metrics --source spring=http://127.0.0.1:8080 \\
+        --source 'json=http://127.0.0.1:8080/stats#queue,pools.*.free' --source 'exec=app stats --json'
   what would be sent? A table, or with --json the messages; nothing is published, nothing started:
     concierge-courier run --source dropwizard=http://127.0.0.1:8081/metrics --dry-run
   less of it, under shorter names; * is any text, ? any character, all else is itself:
