@@ -24,5 +24,5 @@ def test_what_is_built_decides_the_exit_code(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(figures.Figure, "built", True)
     monkeypatch.setattr(figures.Figure, "measure", lambda figure: int(figure.name == "react"))
     assert bench.main(["react"]) == 1
-    assert bench.main(["webhook"]) == 0
+    assert bench.main(["control"]) == 0
     assert bench.main([]) == 1
