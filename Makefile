@@ -120,7 +120,7 @@ $(SHIP)/concierge-courier: Makefile requirements.lock $(shell find proto/src ser
 	@$(INSIDE) --require-hashes --requirement $(SHIP)/requirements.txt
 	@$(INSIDE) --no-index $(SHIP)/wheels/*.whl
 	@$(INSIDE) 'pyinstaller>=6.22,<6.23'
-	@$(SHIP)/env/bin/pyinstaller --onefile --strip --noconfirm --log-level ERROR --name concierge-courier \
+	@$(SHIP)/env/bin/pyinstaller --onefile --strip --optimize 2 --noconfirm --log-level ERROR --name concierge-courier \
 	  --collect-submodules concierge_courier --collect-submodules concierge_proto \
 	  --distpath $(SHIP) --workpath $(SHIP)/work --specpath $(SHIP)/work services/courier/src/concierge_courier/frozen.py
 

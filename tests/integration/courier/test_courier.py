@@ -313,9 +313,22 @@ class TestOnce:
         async with scene.courier("run", "--source", f"dropwizard={path}", "--dry-run") as courier:
             printed = (await courier.printed()).splitlines()
             assert await courier.ended() == 0
-        assert "timer[com.example.Shop.checkout,p95]\t0.07" in printed
-        assert "gauge[jvm.attribute.name,value]\t1@web-1" in printed
+        rows = dict(line.rsplit(maxsplit=1) for line in printed if not line.startswith("#"))
+        assert rows["timer[com.example.Shop.checkout,p95]"] == "0.07"
+        assert rows["gauge[jvm.attribute.name,value]"] == "1@web-1"
+        assert "# discovery timer: 2 names" in printed
         assert printed[-1].startswith("# ")
+
+    async def test_a_dry_run_shows_what_is_left_of_it(self, path: Path) -> None:
+        words = ("--include", "timer[*,p95]", "--include", "gauge[*]", "--exclude", "gauge*")
+        shorter = ("--rename", "com.example.=", "--spool", str(path))
+        async with scene.courier(
+            "run", "--dry-run", *words, *shorter, "--source", f"dropwizard={path}"
+        ) as courier:
+            printed = (await courier.printed()).splitlines()
+            assert await courier.ended() == 0  # and the spool was not touched
+        keys = [line.split()[0] for line in printed if "[" in line]
+        assert keys == ["timer[Shop.checkout,p95]", "timer[Shop.pay,p95]"]
 
     async def test_as_json(self, path: Path) -> None:
         words = ("run", "--source", f"dropwizard={path}", "--dry-run", "--json")

@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 _EXIT = {receipts.TIMED_OUT: 2, receipts.FAILED: 1}
 """Verdict to exit code; anything else is a success."""
+_WIDEST = 80
+"""Characters of the first column; a longer name pushes its value to the right."""
 
 
 async def dry_run(chosen: options.Options, sources: Sequence[port.Source]) -> int:
@@ -32,10 +34,17 @@ async def dry_run(chosen: options.Options, sources: Sequence[port.Source]) -> in
 
 
 def table(snapshot: messages.Snapshot) -> Iterator[str]:
-    """Yield lines: key and value, a block after the other, and how many there are."""
-    for block in snapshot.blocks:
-        for name, field, value in block.cells():
-            yield f"{shape.key(block.kind, name, field)}\t{value}"
+    """Yield lines: key and value, a block after the other; then what is discovered, read, and how many."""
+    rows = [
+        (shape.key(block.kind, name, field), value)
+        for block in snapshot.blocks
+        for name, field, value in block.cells()
+    ]
+    width = min(max((len(key) for key, _ in rows), default=0), _WIDEST)
+    for key, value in rows:
+        yield f"{key:<{width}}  {value}"
+    for kind, found in discover.names(snapshot.blocks).items():
+        yield f"# discovery {kind}: {len(found)} names"
     for report in snapshot.sources:
         yield f"# source {report.name}: {report.error or f'{report.elapsed_ms} ms'}"
     yield f"# {snapshot.total} values at {snapshot.time_ns} ns"

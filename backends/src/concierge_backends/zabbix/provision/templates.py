@@ -18,6 +18,8 @@ FOREACH_EVERY = "10s"
 """How often Zabbix's own aggregates are calculated."""
 LIFETIME = "7d"
 """How long the items of a metric that is gone are kept."""
+DROPPED = ("full", "old", "refused", "corrupt")
+"""Why a courier drops a snapshot."""
 
 _CALL = re.compile(r"\{\d+\}")
 _SPREAD = ("max", "mean", "min", "p50", "p75", "p95", "p98", "p99", "p999", "stddev", "sum")
@@ -73,6 +75,11 @@ def instance_items(host: str) -> list[Doc]:
         item(host, "courier.skipped", "Courier: collections skipped"),
         item(host, "courier.dropped", "Courier: snapshots dropped"),
         item(host, "courier.unusable", "Courier: values that are no numbers"),
+        item(host, "courier.delivered", "Courier: snapshots delivered"),
+        item(host, "courier.retried", "Courier: messages that needed more than one try"),
+        *(item(host, f"courier.dropped.{why}", f"Courier: snapshots dropped, {why}") for why in DROPPED),
+        item(host, "courier.spooled", "Courier: snapshots on disk"),
+        item(host, "courier.oldest", "Courier: age of the oldest snapshot that waits", units="s"),
     ]
 
 
