@@ -40,7 +40,7 @@ async def test_orphans_are_reaped(nats_url: str) -> None:
 async def test_sigterm_reaches_the_application(nats_url: str, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     script = f"trap 'exit 3' TERM; echo $PPID > {ready}; while :; do sleep 0.05; done"
-    words = ("run", "--service", "web", "--nats", nats_url, "--", "sh", "-c", script)
+    words = ("run", "--service", "web", "--nats", nats_url, "--grace", "1s", "--", "sh", "-c", script)
     async with scene.courier(*words, under=UNSHARE) as courier:
         async with asyncio.timeout(10):
             while not (ready.exists() and ready.read_text()):

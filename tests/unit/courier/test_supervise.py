@@ -18,7 +18,7 @@ from concierge_courier import children, supervise
 GRACE = 0.3
 
 TRAP = """
-import pathlib, signal, sys
+import pathlib, signal, sys, time
 log = pathlib.Path(sys.argv[1])
 def note(number, frame):
     with log.open("a") as file:
@@ -28,8 +28,8 @@ def note(number, frame):
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
     signal.signal(number, note)
 log.write_text("ready\\n")
-while True:
-    signal.pause()
+while True:  # pause() would miss what came just before it
+    time.sleep(0.02)
 """
 
 
