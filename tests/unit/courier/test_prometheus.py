@@ -165,6 +165,12 @@ def test_the_newer_types_are_gauges_with_their_labels() -> None:
     }
 
 
+def test_blanks_before_a_comment_are_of_no_account() -> None:
+    reading = decode("  # TYPE c counter", " #", " ", "\t# more", "c 5")
+    assert pages.cells(reading) == {"counter[c,value]": 5}
+    assert reading.unusable == 0
+
+
 def test_a_type_counts_wherever_it_stands() -> None:
     assert cells("c_total 5", "# TYPE c_total counter") == {"counter[c_total,value]": 5}
 
@@ -257,6 +263,9 @@ class TestTheSecondPage:
             b"# TYPE a counter\na 1\t9\nb 2\n",
             b"# TYPE a counter\na 1_0\nb 2\n",
             b"# TYPE a counter\na 1,2\nb 2\n",
+            b" # TYPE a gauge\na 1\nb 2\n",
+            b" #\na 1\nb 2\n",
+            b"#\na 1\nb 2\n",
             b"# TYPE a counter\na null\nb 2\n",
             b"# TYPE a counter\na bad\nb 2\n",
             b"# TYPE a counter\na \nb 2\n",

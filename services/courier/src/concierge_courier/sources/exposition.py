@@ -14,6 +14,8 @@ from concierge_proto import errors
 
 _LONGEST = 65536
 """Bytes of a line with a sample."""
+_TYPE_WITHIN = 20
+"""Bytes in which a line of a type says so; to look further costs time."""
 _QUOTED = r'"(?:[^"\\]++|\\.)*+"'
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*+"
 _SAMPLE = re.compile(
@@ -25,7 +27,7 @@ _LABEL = re.compile(
     rf"[ \t]*+(?:([a-zA-Z_][a-zA-Z0-9_]*+|{_QUOTED})[ \t]*+=[ \t]*+)?+({_QUOTED})[ \t]*+(?:,|$)"
 )
 _SIMPLE = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*+)="([^"\\]*+)"')
-_TYPE = re.compile(rf"#[ \t]+TYPE[ \t]+({_NAME}|{_QUOTED})[ \t]+(\w+)[ \t]*")
+_TYPE = re.compile(rf"[ \t]*+#[ \t]+TYPE[ \t]+({_NAME}|{_QUOTED})[ \t]+(\w+)[ \t]*")
 _PLAIN_NAME = re.compile(_NAME)
 _ESCAPED = re.compile(r'\\([\\"n])')
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
@@ -83,7 +85,7 @@ def study(lines: list[bytes]) -> Study:
     words = [b"0"] * len(lines)
     others, odd, first = array("l"), 0, -1
     for at, line in enumerate(lines):
-        if line[:1] in b"#" or not line.strip():
+        if line.lstrip()[:1] in b"#":
             others.append(at)
             continue
         try:
@@ -187,7 +189,7 @@ def _types(lines: list[bytes]) -> list[tuple[str, str]]:
     found = (
         _TYPE.fullmatch(line.decode("utf-8", "replace"))
         for line in lines
-        if line[:1] == b"#" and b"TYPE" in line[:_LONGEST] and len(line) <= _LONGEST
+        if b"TYPE" in line[:_TYPE_WITHIN] and len(line) <= _LONGEST
     )
     return [(_plain(match[1]), match[2]) for match in found if match]
 
