@@ -4,18 +4,21 @@ import asyncio
 import contextlib
 import os
 import re
+import secrets
 import signal
 import struct
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
+from concierge_backends.zabbix import api
 from concierge_proto import bus, messages, subjects
+from tests import peer
 from tests.peers import __main__ as peers
 from tests.peers import house, install, process
 
@@ -135,3 +138,50 @@ async def test_a_failure_is_0_and_silence_is_minus_1(agent: Agent, link: bus.Bus
     async with answering(link, 0):
         assert await agent.get("courier.elapsed") == "0"
     assert await agent.get("courier.elapsed") == "-1"
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[api.Api]:
+    """A super admin's session with a real server."""
+    url = peer.need("zabbix")
+    login = api.Login(user=os.environ["PEER_ZABBIX_USER"], password=os.environ["PEER_ZABBIX_PASSWORD"])
+    async with api.connect(url, login) as found:
+        yield found
+
+
+@pytest.fixture
+async def host(door: api.Api, agent: Agent) -> AsyncIterator[str]:
+    """The id of a host whose agent the server polls: the delivery every two seconds, the discovery every five."""
+    name = f"agent-{secrets.token_hex(4)}"
+    (group,) = (await door.call("hostgroup.create", {"name": name}))["groupids"]
+    face = {"type": 1, "main": 1, "useip": 1, "ip": "127.0.0.1", "dns": "", "port": str(agent.port)}
+    made = await door.call(
+        "host.create", {"host": name, "groups": [{"groupid": group}], "interfaces": [face]}
+    )
+    (hostid,) = made["hostids"]
+    (face,) = await door.call("hostinterface.get", {"hostids": [hostid], "output": ["interfaceid"]})
+    polled = {"hostid": hostid, "interfaceid": face["interfaceid"], "type": 0}
+    await door.call(
+        "item.create", {**polled, "name": "e", "key_": "courier.elapsed", "value_type": 0, "delay": "2s"}
+    )
+    rule = {**polled, "name": "t", "key_": "concierge.discovery[timer]", "delay": "5s"}
+    (ruleid,) = (await door.call("discoveryrule.create", rule))["itemids"]
+    prototype = {"name": "{#NAME}", "key_": "timer[{#NAME},p95]", "type": 2, "value_type": 0}
+    await door.call("itemprototype.create", {**prototype, "hostid": hostid, "ruleid": ruleid})
+    yield hostid
+    await door.call("host.delete", [hostid])
+    await door.call("hostgroup.delete", [group])
+
+
+async def test_a_real_server_polls_it(door: api.Api, host: str, link: bus.Bus) -> None:
+    async with answering(link, 9), asyncio.timeout(60):
+        wanted = {f"timer[{row['{#NAME}']},p95]" for row in TIMERS}
+        while not (wanted <= set(items := await polled(door, host)) and float(items["courier.elapsed"])):
+            await asyncio.sleep(0.3)
+        assert 0 < float(items["courier.elapsed"]) < 2500
+
+
+async def polled(door: api.Api, host: str) -> dict[str, Any]:
+    """Key to newest value."""
+    found = await door.call("item.get", {"hostids": [host], "output": ["key_", "lastvalue"]})
+    return {item["key_"]: item["lastvalue"] for item in found}
