@@ -50,7 +50,7 @@ class TestHealth:
                 await heard(link, lambda beat: beat.health == "passing")
                 served.answer = endpoint.says(b"no database", 503)
                 await heard(link, lambda beat: beat.health == "failing")
-                served.answer = endpoint.says(b"fine")
+                served.answer = endpoint.says(b"", 204)
                 await heard(link, lambda beat: beat.health == "passing")
                 served.answer = endpoint.hangs
                 await heard(link, lambda beat: beat.health == "failing")

@@ -91,7 +91,7 @@ def check(rules: Rules, family: children.Children) -> Check:
 def _address(rules: Rules) -> Check:
     from concierge_courier.sources import aside, fetch, port  # noqa: PLC0415 - 2 MB that a command does not need
 
-    new = fetch.opener(rules.check)
+    new = fetch.opener(rules.check, wanted=fetch.Wanted("*/*", frozenset(range(200, 300))))
     thread = aside.Aside("health")
 
     async def ask() -> str:

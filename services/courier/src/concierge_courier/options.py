@@ -142,7 +142,7 @@ _FLAGS = (
     _Flag("pre_start_timeout", _seconds, "TIME", "how long it may take; default 5m", "run"),
     _Flag("post_stop", _words, "CMD", "when the application has ended", "run"),
     _Flag("post_stop_timeout", _seconds, "TIME", "how long it may take; default 5s", "run"),
-    _Flag("health", _check_of, "CMD|URL", "is the application well? exit code 0, or status 200", "run"),
+    _Flag("health", _check_of, "CMD|URL", "is the application well? exit code 0, or status 2xx", "run"),
     _Flag("health_interval", _seconds, "TIME", "between two checks; default 10s", "run"),
     _Flag("health_timeout", _seconds, "TIME", "of one check; default 5s", "run"),
     _Flag("health_retries", _count, "N", "failures in a row until it is failing; default 3", "run"),

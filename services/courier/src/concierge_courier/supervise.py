@@ -91,8 +91,9 @@ class House:
         """Run what comes before the application; as `Children.run`, but it hears the signals."""
         pid = self.family.start(command)
         try:
-            async with asyncio.timeout(patience):
-                code, _ = await self._ended(pid)
+            with terminal.handed_to(pid):
+                async with asyncio.timeout(patience):
+                    code, _ = await self._ended(pid)
         except TimeoutError:
             children.kill(pid, signal.SIGKILL, group=True)
             raise
