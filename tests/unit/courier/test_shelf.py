@@ -1,10 +1,15 @@
 """Snapshots on a disk: whole, bounded, oldest first, and there again after a restart."""
 
+import asyncio
+import contextlib
 import os
+import tempfile
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from concierge_courier import shelf, spool
 from concierge_proto import bus, errors
@@ -245,3 +250,60 @@ class TestWithTheRing:
             waiting.add(message(number))
         facts = waiting.facts()
         assert (facts["courier.spooled"], facts["courier.delivered"], facts["courier.oldest"]) == (3, 0, 0)
+
+
+steps = st.lists(
+    st.tuples(st.just("add"), st.integers(0, 2_000))
+    | st.tuples(st.just("wait"), st.integers(1, 40))
+    | st.tuples(st.sampled_from(["take", "done", "put_back", "refuse", "restart"]), st.just(0)),
+    max_size=60,
+)
+
+
+@settings(max_examples=60)
+@given(steps)
+def test_nothing_is_lost_uncounted_or_twice(steps: list[tuple[str, int]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(_walk(Path(folder), steps))
+
+
+async def _taken(waiting: spool.Spool, disk: shelf.Shelf) -> str:
+    """The id of what is next; empty when there is nothing, or it grew too old on disk."""
+    if waiting._next() or (waiting._owed and len(disk)):
+        with contextlib.suppress(TimeoutError):
+            return (await asyncio.wait_for(waiting.take(), 0.01)).id
+    return ""
+
+
+async def _walk(folder: Path, steps: list[tuple[str, int]]) -> None:
+    clock, lost = Clock(), Counter[str]()
+
+    def fresh() -> tuple[spool.Spool, shelf.Shelf]:
+        disk = shelf.Shelf(str(folder), 6_000, 60, lost, clock)
+        return spool.Spool(8_000, 60, lambda: clock.now / 1e9, disk), disk
+
+    waiting, disk = fresh()
+    added, delivered, taken = 0, list[str](), ""
+    for step, number in steps:
+        if step == "add":
+            added += 1
+            waiting.add(message(added, number))
+        elif step == "wait":
+            clock.now += number * 10**9
+        elif step == "take" and not taken:
+            taken = await _taken(waiting, disk)
+        elif step in {"done", "refuse"} and taken:
+            getattr(waiting, step)()
+            delivered.extend([taken] if step == "done" else [])
+            taken = ""
+        elif step == "put_back":
+            waiting.put_back()
+            taken = ""
+        elif step == "restart":
+            waiting.close()
+            waiting, disk = fresh()
+            taken = ""
+        assert len(delivered) + lost.total() + len(waiting) + len(disk) == added
+        assert len(delivered) == len(set(delivered))
+        assert disk.bytes <= 6_000 or len(disk) <= 2
+    waiting.close()
