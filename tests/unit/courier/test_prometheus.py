@@ -247,7 +247,7 @@ class TestTheSecondPage:
     def test_costs_its_numbers_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
         decoder = prometheus.Decoder()
         decoder.decode(b'# TYPE a counter\na{b="c d"} 1\nb 2\n')
-        monkeypatch.setattr(exposition, "study", lambda lines: pytest.fail("studied again"))
+        monkeypatch.setattr(exposition, "study", lambda text: pytest.fail("studied again"))
         reading = decoder.decode(b'# TYPE a counter\na{b="c d"} 7\nb NaN\n')
         assert pages.cells(reading) == {'counter[a{b="c d"},value]': 7}
         assert reading.unusable == 1

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from concierge_proto import errors
@@ -12,6 +13,8 @@ MOST = 200_000
 """Values of one document: what nobody wants to collect must not cost the application its memory."""
 _PIECES = 400_000
 """Lines of a text, or commas of a JSON document."""
+_BATCH = 131072
+"""Bytes of lines that are in memory at once."""
 _LEAST, _LARGEST = -(2**63), 2**63 - 1
 _NO_NUMBERS = {"NaN", "Infinity", "-Infinity"}
 """How Jackson writes a double that is no number."""
@@ -55,15 +58,19 @@ def parse(body: bytes) -> Any:
         raise errors.Temporary(f"not JSON: {error}") from error
 
 
-def lines(body: bytes) -> list[bytes]:
-    """Return the lines of a text, without their ends."""
+def text(body: bytes) -> bytes:
+    """Return a text whose lines end as they should; raise Temporary when they are too many."""
     bound(body.count(b"\n"), _PIECES, "lines")
-    found = (
-        (body.replace(b"\r\n", b"\n") if b"\r" in body else body).removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    )
-    if not found[-1]:
-        found.pop()
-    return found
+    return (body.replace(b"\r\n", b"\n") if b"\r" in body else body).removeprefix(b"\xef\xbb\xbf")
+
+
+def batches(text: bytes) -> Iterator[list[bytes]]:
+    """Yield the lines of a text, never all of them at once."""
+    start = 0
+    while start < len(text):
+        end = text.rfind(b"\n", start, start + _BATCH) + 1 or text.find(b"\n", start) + 1 or len(text)
+        yield text[start:end].removesuffix(b"\n").split(b"\n")
+        start = end
 
 
 def bound(found: int, most: int = MOST, what: str = "values") -> None:

@@ -5,6 +5,7 @@ A gauge, and everything that has no better place, is `gauge[name{labels},value]`
 them, as Dropwizard's histogram has: `histogram[name{labels},p99]`.
 """
 
+import itertools
 import re
 from array import array
 from typing import NamedTuple
@@ -31,7 +32,7 @@ _TYPE = re.compile(rf"[ \t]*+#[ \t]+TYPE[ \t]+({_NAME}|{_QUOTED})[ \t]+(\w+)[ \t
 _PLAIN_NAME = re.compile(_NAME)
 _ESCAPED = re.compile(r'\\([\\"n])')
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
-_EOF = b"# EOF"
+_EOF = [b"#", b"EOF"]
 _OPEN_METRICS = {"info", "stateset", "gaugehistogram", "unknown"}
 """Types that the older format has not."""
 _SUFFIXES = ("_bucket", "_count", "_sum", "_total")
@@ -78,25 +79,24 @@ class Odd(ValueError):
     """A line is no sample."""
 
 
-def study(lines: list[bytes]) -> Study:
+def study(text: bytes) -> Study:
     """Return what the lines hold; raise Temporary when that is no Prometheus text, or not all of it."""
-    cells.bound(sum(line[:1] not in b"#" for line in lines))
-    places = _Places(lines)
-    words = [b"0"] * len(lines)
-    others, odd, first = array("l"), 0, -1
-    for at, line in enumerate(lines):
-        if line.lstrip()[:1] in b"#":
-            others.append(at)
-            continue
+    cells.bound(sum(line[:1] not in b"#" for lines in cells.batches(text) for line in lines))
+    places = _Places(text)
+    words: list[bytes] = []
+    others, odd, sentence = array("l"), 0, ""
+    for line in itertools.chain.from_iterable(cells.batches(text)):
         try:
-            words[at] = places.put(line, at)
+            word = b"" if line.lstrip()[:1] in b"#" else places.put(line, len(words))
         except Odd:
-            others.append(at)
-            odd += 1
-            first = at if first < 0 else first
-    if odd > len(lines) - len(others):
-        raise errors.Temporary(f"no Prometheus text: line {first + 1} is {lines[first][:50]!r}")
-    if places.modern and not any(line.rstrip() == _EOF for line in lines[-2:]):
+            word, odd = b"", odd + 1
+            sentence = sentence or f"line {len(words) + 1} is {line[:50]!r}"
+        if not word:
+            others.append(len(words))
+        words.append(word or b"0")
+    if odd > len(words) - len(others):
+        raise errors.Temporary(f"no Prometheus text: {sentence}")
+    if places.modern and text[-20:].split()[-2:] != _EOF:
         raise errors.Temporary("OpenMetrics text broke off: it has no # EOF")
     return Study(places.tables(), words, others, odd + places.doubled)
 
@@ -114,8 +114,8 @@ def number(word: bytes) -> int | float:
 class _Places:
     """Finds the place of each sample."""
 
-    def __init__(self, lines: list[bytes]) -> None:
-        self._types = dict(_types(lines))
+    def __init__(self, text: bytes) -> None:
+        self._types = dict(_types(text))
         self._families: dict[str, tuple[str, str, str]] = {}
         self._tables = {kind: _Cells() for kind in ("gauge", "counter", "histogram")}
         self.doubled = 0
@@ -168,27 +168,34 @@ class _Cells:
 
     def __init__(self) -> None:
         self.rows: dict[str, int] = {}
-        self._columns: dict[str, dict[int, int]] = {}
+        self._columns: dict[str, array[int]] = {}
 
     def put(self, name: str, field: str, at: int) -> bool:
         """Return whether there was one already."""
         row = self.rows.setdefault(name, len(self.rows))
-        column = self._columns.setdefault(field, {})
-        doubled = row in column
+        column = self._columns.setdefault(field, array("l"))
+        column.extend([-1] * (row + 1 - len(column)))
+        doubled = column[row] >= 0
         column[row] = at
         return doubled
 
     def table(self, kind: str) -> Table:
         fields = tuple(sorted(self._columns))
         columns = [self._columns[field] for field in fields]
-        slots = array("l", (column.get(row, -1) for row in range(len(self.rows)) for column in columns))
+        for column in columns:
+            column.extend([-1] * (len(self.rows) - len(column)))
+        slots = (
+            columns[0]
+            if len(columns) == 1
+            else array("l", itertools.chain.from_iterable(zip(*columns, strict=True)))
+        )
         return Table(kind, fields, tuple(self.rows), slots)
 
 
-def _types(lines: list[bytes]) -> list[tuple[str, str]]:
+def _types(text: bytes) -> list[tuple[str, str]]:
     found = (
         _TYPE.fullmatch(line.decode("utf-8", "replace"))
-        for line in lines
+        for line in itertools.chain.from_iterable(cells.batches(text))
         if b"TYPE" in line[:_TYPE_WITHIN] and len(line) <= _LONGEST
     )
     return [(_plain(match[1]), match[2]) for match in found if match]

@@ -18,8 +18,6 @@ ACCEPT = fetch.Wanted(
     "text/plain;version=0.0.4;q=1,application/openmetrics-text;version=1.0.0;q=0.8,text/plain;q=0.5,*/*;q=0.1"
 )
 """The older format first: what is read is the same, and it has no exemplars to be passed over."""
-_BATCH = 1000
-"""Lines whose parts are in memory at once."""
 
 _ABSENT = (b"NaN", b"+Inf", b"-Inf", b"Inf")
 _NUMBERS = msgspec.json.Decoder(list[Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float | None])
@@ -43,15 +41,15 @@ class Decoder:
 
     def decode(self, body: bytes, name: str = "prometheus") -> port.Reading:
         """Return one block per kind; raise Temporary when it is something else, or not all of it."""
-        lines = cells.lines(body)
-        words, mark = _split(lines)
+        text = cells.text(body)
+        words, mark = _split(text)
         known = self._known
         if known and known.mark == mark and _said(words, known.study) == known.said:
             numbers = _numbers(words, known.study)
             if numbers:
                 return _reading(known.study, numbers, name)
         self._known = None
-        study = exposition.study(lines)
+        study = exposition.study(text)
         last, study = study.words, study._replace(words=[])
         if all(map(bytes.__eq__, _masked(words, study), last)):
             self._known = _Known(mark, _said(words, study), study)
@@ -67,12 +65,12 @@ def decode(body: bytes, name: str = "prometheus") -> port.Reading:
     return Decoder().decode(body, name)
 
 
-def _split(lines: list[bytes]) -> tuple[list[bytes], bytes]:
+def _split(text: bytes) -> tuple[list[bytes], bytes]:
     """Return the last word of each line, and a hash of everything before it."""
     words: list[bytes] = []
     mark = hashlib.sha256()
-    for start in range(0, len(lines), _BATCH):
-        parts = [line.rpartition(b" ") for line in lines[start : start + _BATCH]]
+    for lines in cells.batches(text):
+        parts = [line.rpartition(b" ") for line in lines]
         mark.update(b"\n".join([part[0] for part in parts]) + b"\n")
         words += [part[2] for part in parts]
     return words, mark.digest()
