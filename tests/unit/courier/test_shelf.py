@@ -294,7 +294,7 @@ async def _walk(folder: Path, steps: list[tuple[str, int]]) -> None:
             taken = await _taken(waiting, disk)
         elif step in {"done", "refuse"} and taken:
             getattr(waiting, step)()
-            delivered.extend([taken] if step == "done" else [])
+            delivered.extend([taken] * (step == "done"))
             taken = ""
         elif step == "put_back":
             waiting.put_back()
