@@ -6,11 +6,12 @@ import os
 import tempfile
 from pathlib import Path
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from concierge_courier.sources import container, fetch, port, process
-from concierge_proto import errors
+from concierge_courier.sources import container, fetch, mounts, port, process
+from concierge_proto import errors, messages
 from tests.integration.courier import doors
 from tests.unit.courier import trees
 
@@ -121,7 +122,8 @@ def test_any_kernel(tree: dict[str, str], noise: dict[str, str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = container.Container("container", trees.plant(Path(folder), {**tree, **noise}))
         for block in source._read():
-            assert all(value is None or value == value for value in block.values)  # noqa: PLR0124 - NaN
+            assert msgspec.msgpack.decode(msgspec.msgpack.encode(block), type=messages.Block) == block
+        mounts.sizes(Path(folder), os.statvfs)
 
 
 @QUICK

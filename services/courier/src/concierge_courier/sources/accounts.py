@@ -156,8 +156,8 @@ def _io_two(of: cgroup.Folder) -> Devices | None:
         return None
     found: Devices = {}
     for line in text.splitlines():
-        number, *words = line.split()
-        pairs = dict(word.split("=", 1) for word in words if "=" in word)
+        number, _, words = line.strip().partition(" ")
+        pairs = dict(word.split("=", 1) for word in words.split() if "=" in word)
         fields = {name: cgroup.whole(pairs.get(key)) for key, name in _IO_TWO.items()}
         used = {name: value for name, value in fields.items() if value is not None}
         if used:  # a device may stand there without any number
@@ -169,7 +169,7 @@ def _device(number: str, root: Path) -> str:
     """Return the name of a device, `vda`; its number when the kernel does not tell here."""
     try:
         lines = (root / "sys/dev/block" / number / "uevent").read_text("ascii").splitlines()
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):
         return number
     return next((line[8:] for line in lines if line.startswith("DEVNAME=")), number)
 

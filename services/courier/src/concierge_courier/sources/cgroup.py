@@ -7,6 +7,7 @@ from pathlib import Path
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _VERSION_2 = "cgroup2"
+_MOST = 2**63 - 1
 _BOUNDED = 2**62
 """Version 1 writes "no limit" as the largest number of pages; no machine has as much."""
 
@@ -20,7 +21,7 @@ class Folder:
     def text(self, name: str) -> str | None:
         try:
             return (self._path / name).read_text("ascii", "replace")
-        except OSError:
+        except (OSError, ValueError):
             return None
 
     def number(self, name: str) -> int | None:
@@ -53,9 +54,9 @@ def find(root: Path) -> Groups:
     for line in (root / "proc/self/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
         kind = right.split(" ", 1)[0]
-        if not kind.startswith("cgroup"):
-            continue
         fields = left.split()
+        if not kind.startswith("cgroup") or len(fields) < 5:  # noqa: PLR2004 - the fifth is where
+            continue
         base, mounted = unescape(fields[3]), root / unescape(fields[4]).lstrip("/")
         if kind == _VERSION_2:
             two = Folder(_own(mounted, base, memberships.get("", "/")))
@@ -98,11 +99,12 @@ def unescape(text: str) -> str:
 
 
 def whole(text: str | None) -> int | None:
-    """Return a number; None when it is none, such as `max`."""
+    """Return a number that every codec can carry; None when it is none, such as `max`."""
     try:
-        return int(text or "")
+        number = int(text or "")
     except ValueError:
         return None
+    return number if -_MOST <= number <= _MOST else None
 
 
 def bounded(limit: int | None) -> int | None:
