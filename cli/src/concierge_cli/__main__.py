@@ -12,19 +12,11 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except (errors.ConciergeError, BaseExceptionGroup) as error:
-        cause = first(error)
+        cause = errors.cause(error)
         if not isinstance(cause, errors.ConciergeError):
             raise
         print(f"concierge: {cause}", file=sys.stderr)
         sys.exit(2 if isinstance(cause, errors.Permanent) else 1)
-
-
-def first(error: BaseException) -> BaseException:
-    """Return what a task group wraps: the first of ours, else the first."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    found = [first(one) for one in error.exceptions]
-    return next((one for one in found if isinstance(one, errors.ConciergeError)), found[0])
 
 
 if __name__ == "__main__":

@@ -28,3 +28,11 @@ class Malformed(Permanent):
 
 class TooLarge(Permanent):
     """A message that the bus would refuse."""
+
+
+def cause(error: BaseException) -> BaseException:
+    """Return what task groups have wrapped: the first of ours, else the first."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    found = [cause(one) for one in error.exceptions]
+    return next((one for one in found if isinstance(one, ConciergeError)), found[0])
