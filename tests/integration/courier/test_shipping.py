@@ -39,6 +39,10 @@ def executable() -> Path:
     clean = {key: value for key, value in os.environ.items() if key not in {"MAKEFLAGS", "MAKELEVEL", "ARGS"}}
     words = ["make", "--no-print-directory", "courier-executable"]
     done = subprocess.run(words, cwd=ROOT, env=clean, capture_output=True, text=True, check=False)
+    if "shared library" in done.stderr and os.environ.get("CI") != "true":
+        pytest.skip(
+            "this Python has no shared library to put into the file (Debian: apt-get install libpython3.11)"
+        )
     assert done.returncode == 0, done.stderr
     return SHIP / "concierge-courier"
 

@@ -275,7 +275,7 @@ async def _taken(waiting: spool.Spool, disk: shelf.Shelf) -> str:
     return ""
 
 
-async def _walk(folder: Path, steps: list[tuple[str, int]]) -> None:
+async def _walk(folder: Path, steps: list[tuple[str, int]]) -> None:  # noqa: C901 - a table of steps
     clock, lost = Clock(), Counter[str]()
 
     def fresh() -> tuple[spool.Spool, shelf.Shelf]:
@@ -290,19 +290,18 @@ async def _walk(folder: Path, steps: list[tuple[str, int]]) -> None:
             waiting.add(message(added, number))
         elif step == "wait":
             clock.now += number * 10**9
-        elif step == "take" and not taken:
-            taken = await _taken(waiting, disk)
+        elif step == "take":
+            taken = taken or await _taken(waiting, disk)
         elif step in {"done", "refuse"} and taken:
             getattr(waiting, step)()
             delivered.extend([taken] * (step == "done"))
             taken = ""
-        elif step == "put_back":
+        elif step in {"put_back", "restart"}:
             waiting.put_back()
             taken = ""
-        elif step == "restart":
+        if step == "restart":
             waiting.close()
             waiting, disk = fresh()
-            taken = ""
         assert len(delivered) + lost.total() + len(waiting) + len(disk) == added
         assert len(delivered) == len(set(delivered))
         assert disk.bytes <= 6_000 or len(disk) <= 2
