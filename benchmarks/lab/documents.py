@@ -11,7 +11,10 @@ TIMER = ("count", *SPREAD, *RATES)
 """A timer has 16 values that are numbers; the counter of the same name is the seventeenth."""
 WITH_ITEMS = TIMER[:11]
 """Fields that have an item in Zabbix: 11 of 17, so 22,000 of 34,000."""
-NAMES, VALUES = 2000, 17
+CALL = "shop_call_seconds"
+QUANTILES = ("0.5", "0.75", "0.95", "0.98", "0.99", "0.999")
+GAUGES = ("max", "mean", "min", "stddev", *RATES, "active")
+NAMES = 2000
 VARIANTS = 4
 
 
@@ -37,15 +40,16 @@ def dropwizard(names: int, chance: random.Random) -> str:
 
 
 def prometheus(names: int, chance: random.Random) -> str:
-    """Return summaries: 15 quantiles, sum and count a name."""
-    lines = ["# HELP shop_call_seconds How long a call took.", "# TYPE shop_call_seconds summary"]
-    for number in range(names):
-        labels = f'method="GET",outcome="SUCCESS",uri="/{_title(number)}"'
-        lines += [
-            f'shop_call_seconds{{{labels},quantile="{at / 16:g}"}} {chance.random()}' for at in range(1, 16)
-        ]
-        lines.append(f"shop_call_seconds_sum{{{labels}}} {chance.random() * 1000}")
-        lines.append(f"shop_call_seconds_count{{{labels}}} {chance.randrange(10**6)}")
+    """Return the same 17 values a name: a summary has 8 of them, 9 are gauges of their own."""
+    labels = [f'method="GET",outcome="SUCCESS",uri="/{_title(number)}"' for number in range(names)]
+    lines = [f"# HELP {CALL} How long a call took.", f"# TYPE {CALL} summary"]
+    for one in labels:
+        lines += [f'{CALL}{{{one},quantile="{quantile}"}} {chance.random()}' for quantile in QUANTILES]
+        lines.append(f"{CALL}_sum{{{one}}} {chance.random() * 1000}")
+        lines.append(f"{CALL}_count{{{one}}} {chance.randrange(10**6)}")
+    for gauge in GAUGES:
+        lines += [f"# HELP {CALL}_{gauge} Of the calls.", f"# TYPE {CALL}_{gauge} gauge"]
+        lines += [f"{CALL}_{gauge}{{{one}}} {chance.random()}" for one in labels]
     return "\n".join(lines) + "\n"
 
 
