@@ -106,7 +106,7 @@ def number(word: bytes) -> int | float:
     if word.removeprefix(b"-").isdigit():
         found = int(word)
         return found if -(2**63) <= found < 2**63 else float(word)
-    if b"_" in word or not word.isascii():
+    if b"_" in word or word != word.strip():  # Python reads more than the format has
         raise ValueError(word)
     return float(word)
 

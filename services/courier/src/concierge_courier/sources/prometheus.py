@@ -19,6 +19,8 @@ ACCEPT = fetch.Wanted(
 )
 """The older format first: what is read is the same, and it has no exemplars to be passed over."""
 
+_JSON_ALONE = (b"null", b"\t", b"\r")
+"""What JSON reads, and the format does not."""
 _ABSENT = (b"NaN", b"+Inf", b"-Inf", b"Inf")
 _NUMBERS = msgspec.json.Decoder(list[Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float | None])
 
@@ -97,7 +99,7 @@ def _numbers(words: list[bytes], study: exposition.Study) -> list[messages.Value
     """
     joined = b",".join(_mask(words, study))
     with contextlib.suppress(msgspec.MsgspecError):
-        if b"null" not in joined:
+        if not any(more in joined for more in _JSON_ALONE):
             for word in _ABSENT:
                 joined = joined.replace(word, b"null")
             numbers = _NUMBERS.decode(b"[" + joined + b"]")
