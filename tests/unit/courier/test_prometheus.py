@@ -265,7 +265,6 @@ class TestTheSecondPage:
             b"# TYPE a counter\na 1,2\nb 2\n",
             b"# TYPE a counter\na 1\x0b\nb 2\n",
             b"# TYPE a counter\na 1\rx\nb 2\n",
-            b"# TYPE a counter\na 1\r\rb 2\n",
             b"# TYPE a counter\na 1\nb 2\r\r",
             b" # TYPE a gauge\na 1\nb 2\n",
             b" #\na 1\nb 2\n",
