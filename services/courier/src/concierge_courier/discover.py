@@ -23,6 +23,8 @@ class Discoverer:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._known: dict[str, tuple[int, Names]] = {}
+        self._all: Names = {}
+        """Of every source; put together only when one has changed, since that sorts every name."""
         self._said: Names = {}
         self._said_at = 0.0
 
@@ -31,10 +33,11 @@ class Discoverer:
         mark = hash(tuple((block.kind, block.names) for block in blocks))
         if self._known.get(source, (None,))[0] != mark:
             self._known[source] = (mark, names(blocks))
+            self._all = merge(known for _, known in self._known.values())
 
     def due(self) -> Names | None:
         """Return the full list when it is time to say it; None otherwise."""
-        found = merge(known for _, known in self._known.values())
+        found = self._all
         since = self._clock() - self._said_at
         if not found or (self._said and since < (_LEAST if found != self._said else _REPEAT)):
             return None
