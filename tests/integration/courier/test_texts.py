@@ -5,14 +5,15 @@ import contextlib
 import os
 import shlex
 import sys
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from concierge_courier import sources
 from concierge_courier.sources import port
-from concierge_proto import errors
-from tests.integration.courier import endpoint
+from concierge_proto import bus, errors
+from tests.integration.courier import endpoint, scene
 from tests.unit.courier import pages
 
 LIMITS = port.Limits(5, 100_000)
@@ -198,6 +199,23 @@ def runs(pid: str) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+async def test_all_of_them_travel_in_one_snapshot(link: bus.Bus, run: scene.Run, tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    path.write_bytes(b'{"state": "UP"}')
+    with endpoint.serving(endpoint.says(PAGE)) as served:
+        texts = (f"prometheus={served.url}", f"file={path}", "exec=printf 'queue %s\\n' 7")
+        words = [word for text in texts for word in ("--source", text)]
+        async with run(*words, "--", "sleep", "60"), aclosing(scene.snapshots(link)) as stored:
+            snapshot = await scene.first(stored, lambda found: len(found.blocks) > 3)
+    found = {block.source: (block.kind, block.names, block.values) for block in snapshot.blocks[:-1]}
+    assert found == {
+        "prometheus": ("counter", ("jobs_total",), (5,)),
+        "file": ("gauge", ("state",), ("UP",)),
+        "exec": ("gauge", ("queue",), (7,)),
+    }
+    assert [report.error for report in snapshot.sources] == ["", "", ""]
 
 
 def test_no_source_is_imported_before_it_is_asked_for() -> None:
