@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import math
 import os
 import shlex
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -22,7 +23,7 @@ class Delivery(NamedTuple):
     cpu: float
     """Seconds inside the container: everything since the delivery before, heartbeats too."""
     wall: float
-    """Milliseconds from the start of the read to Zabbix's answer; below 1 it was not delivered."""
+    """Milliseconds from the start of the read to Zabbix's answer; inf: none before the next read."""
     wire: int
     """Bytes over the container's interface, both ways."""
     processed: int
@@ -60,17 +61,23 @@ async def ours(
         before = one.usage()
         async for beat in heard:
             if found:
-                found[-1] = found[-1]._replace(wall=float(beat.facts["courier.elapsed"] or -1))
+                found[-1] = found[-1]._replace(wall=_wall(beat.facts))
             if len(found) == count:
                 return found
             await asyncio.sleep(SETTLED)
             after = one.usage()
             processed = taken.get(beat.snapshot.id, 0)
-            found.append(Delivery(after.cpu - before.cpu, -1, after.wire - before.wire, processed))
+            found.append(Delivery(after.cpu - before.cpu, math.inf, after.wire - before.wire, processed))
             if between:
                 await between()
             before = one.usage()
     return found
+
+
+def _wall(facts: dict[str, messages.Value | None]) -> float:
+    """Return how long the delivery before this snapshot took; absent, 0 and -1 all mean that it was none."""
+    found = float(facts.get("courier.elapsed") or 0)
+    return found if found > 0 else math.inf
 
 
 @contextlib.asynccontextmanager
@@ -145,7 +152,7 @@ class Soak(NamedTuple):
     rss: list[float]
     """MB."""
     walls: list[float]
-    """Milliseconds; 0 or less, or absent: not delivered by the next snapshot."""
+    """Milliseconds; inf: not delivered before the next read."""
     skipped: int
     dropped: int
 
@@ -159,7 +166,7 @@ async def soak(at: house.House, one: box.Box, instance: str, seconds: int, turn:
         while len(walls) < seconds:
             last = (await anext(heard)).facts
             rss.append(one.memory("VmRSS"))
-            walls.append(float(last["courier.elapsed"] or 0))
+            walls.append(_wall(last))
             turn()
     skipped, dropped = (
         int(last[name] or 0) - int(first[name] or 0) for name in ("courier.skipped", "courier.dropped")
