@@ -75,7 +75,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         room = 0.6 * self.within if self.action == "deliver" else min(0.9 * self.interval, 10.0)
         return port.Limits(self.timeout or room, self.max_body)
 
-
     @property
     def shaping(self) -> shape.Shape:
         return shape.Shape(self.include, self.exclude, self.rename)
