@@ -68,9 +68,9 @@ async def ours(
             after = one.usage()
             processed = taken.get(beat.snapshot.id, 0)
             found.append(Delivery(after.cpu - before.cpu, math.inf, after.wire - before.wire, processed))
+            before = after
             if between:
                 await between()
-            before = one.usage()
     return found
 
 
