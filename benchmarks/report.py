@@ -42,4 +42,4 @@ def line(row: Row) -> str:
     verdict = ("ok" if row.holds else "MISS") if row.reach else ""
     rival = "" if row.rival is None else f"{row.rival:.4g} {row.unit}"
     ratio = "" if row.ratio is None else f"{row.ratio:.2f} ×"
-    return f"{verdict:5}{row.what:62}{row.ours:.4g} {row.unit:6}{rival:>14}{ratio:>9}  {row.reach}".rstrip()
+    return f"{verdict:5}{row.what:76} {row.ours:.4g} {row.unit:6}{rival:>14}{ratio:>9}  {row.reach}".rstrip()
