@@ -197,4 +197,4 @@ def _rows(title: str, pairs: Pairs, cpu: float = 0, wall: float = 0) -> list[rep
 
 
 def _middle(found: list[runs.Delivery], field: str) -> float:
-    return statistics.median(getattr(one, field) for one in found)
+    return float(statistics.median(getattr(one, field) for one in found))
