@@ -3,7 +3,7 @@
 import re
 
 from concierge_backends.zabbix import keys, names
-from concierge_backends.zabbix.provision import ledger
+from concierge_backends.zabbix.provision import catalogue, ledger
 from concierge_backends.zabbix.provision.ledger import Doc
 
 GROUP = "Templates/Concierge"
@@ -22,17 +22,6 @@ DROPPED = ("full", "old", "refused", "corrupt")
 """Why a courier drops a snapshot."""
 
 _CALL = re.compile(r"\{\d+\}")
-_SPREAD = ("max", "mean", "min", "p50", "p75", "p95", "p98", "p99", "p999", "stddev", "sum")
-_RATES = ("m15_rate", "m1_rate", "m5_rate", "mean_rate")
-FIELDS = {
-    "gauge": ("value",),
-    "counter": ("count",),
-    "histogram": ("count", *_SPREAD),
-    "meter": ("count", "sum", *_RATES),
-    "timer": ("count", *_SPREAD, *_RATES),
-}
-"""Kinds of metrics, and what Dropwizard gives of each."""
-
 ITEM = ledger.Kind("item", "item", "itemid", "key_", fixed=("hostid",))
 RULE = ledger.Kind("discovery rule", "discoveryrule", "itemid", "key_", fixed=("hostid",))
 PROTOTYPE = ledger.Kind("item prototype", "itemprototype", "itemid", "key_", fixed=("hostid", "ruleid"))
@@ -80,6 +69,7 @@ def instance_items(host: str) -> list[Doc]:
         *(item(host, f"courier.dropped.{why}", f"Courier: snapshots dropped, {why}") for why in DROPPED),
         item(host, "courier.spooled", "Courier: snapshots on disk"),
         item(host, "courier.oldest", "Courier: age of the oldest snapshot that waits", units="s"),
+        *(item(host, key, f"Container: {key}", units=unit) for key, unit in catalogue.CONTAINER.items()),
     ]
 
 
@@ -135,7 +125,7 @@ def prototypes(host: str, kind: str, rule_id: str) -> list[Doc]:
             trends="90d",
             tags=[{"tag": "kind", "value": kind}],
         )
-        for field in FIELDS[kind]
+        for field in catalogue.FIELDS[kind]
     ]
 
 
@@ -219,8 +209,8 @@ async def settle_items(book: ledger.Ledger, host: str, docs: list[Doc]) -> None:
 
 async def settle_discovery(book: ledger.Ledger, host: str) -> None:
     found = await book.find("discoveryrule.get", {"hostids": [host], "inherited": False}, host)
-    rules = await book.settle(RULE, [rule(host, kind, seven=book.seven) for kind in FIELDS], found)
-    docs = [doc for kind in FIELDS for doc in prototypes(host, kind, rules[keys.rule(kind)])]
+    rules = await book.settle(RULE, [rule(host, kind, seven=book.seven) for kind in catalogue.FIELDS], found)
+    docs = [doc for kind in catalogue.FIELDS for doc in prototypes(host, kind, rules[keys.rule(kind)])]
     params = {"hostids": [host], "inherited": False, "selectTags": "extend"}
     await book.settle(PROTOTYPE, docs, await book.find("itemprototype.get", params, host))
 
