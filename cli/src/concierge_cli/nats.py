@@ -50,6 +50,7 @@ async def server(store: Path, run: Path, *, listen: str = "127.0.0.1", port: int
     config.write_text(text, "utf-8")
     with (run / "nats.log").open("ab") as output:
         child = await asyncio.create_subprocess_exec(
+            *_leash(),
             binary(),
             "--config",
             str(config),
@@ -62,6 +63,12 @@ async def server(store: Path, run: Path, *, listen: str = "127.0.0.1", port: int
         yield await _ready(child, run)
     finally:
         await stop(child)
+
+
+def _leash() -> list[str]:
+    """Return what makes the server end with us even when we are killed; nothing where util-linux is missing."""
+    found = shutil.which("setpriv")
+    return [found, "--pdeathsig", "TERM", "--"] if found else []
 
 
 def binary() -> str:

@@ -75,6 +75,27 @@ async def test_ctrl_c_leaves_nothing(desk: Desk) -> None:
     assert desk.pids() == []
 
 
+async def test_the_embedded_server_dies_with_a_killed_process(desk: Desk) -> None:
+    async with desk.up() as child:
+        servers = [pid for pid in desk.pids() if b"nats-server" in command(pid)]
+        assert len(servers) == 1
+        child.kill()
+        await child.wait()
+        async with asyncio.timeout(10):
+            while command(servers[0]):
+                await asyncio.sleep(0.05)
+    async with desk.up():
+        """The next one finds its instances, and ends them."""
+    assert desk.pids() == []
+
+
+def command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 async def test_only_one_at_a_time(running: Desk) -> None:
     second = await running.say("up")
     assert second.code == 2
