@@ -85,7 +85,8 @@ async def test_the_embedded_server_dies_with_a_killed_process(desk: Desk) -> Non
             while command(servers[0]):
                 await asyncio.sleep(0.05)
     async with desk.up():
-        """The next one finds its instances, and ends them."""
+        # It stands by until the dead one's lease is over, then finds its instances, and ends them.
+        assert (await desk.say("scale", "web", "2")).code == 0
     assert desk.pids() == []
 
 

@@ -11,19 +11,23 @@ import pytest
 
 from concierge_backends import registry
 from concierge_gateway import metrics
-from concierge_proto import bus, settings
+from concierge_proto import bus, identity, settings
 from tests import peer
 from tests.integration.gateway import house
 
 CONFIG = """\
 route:
-  receiver: concierge
+  receiver: nobody
   group_wait: 0s
   group_interval: 1s
   repeat_interval: 1m
   group_by: ["..."]
+  routes:
+    - receiver: {name}
+      matchers: ['test="{name}"']
 receivers:
-  - name: concierge
+  - name: nobody
+  - name: {name}
     webhook_configs:
       - url: {url}/webhooks/am
         http_config: {{authorization: {{credentials: {token}}}}}
@@ -41,15 +45,22 @@ async def manager() -> AsyncIterator[httpx.AsyncClient]:
         await found.post("/-/reload")
 
 
-async def send_to(manager: httpx.AsyncClient, client: house.Client) -> None:
-    text = CONFIG.format(url=client.http.base_url, token=house.TOKEN)
+@pytest.fixture
+def name() -> str:
+    """A label's value and a receiver's name that no other test has."""
+    return f"test-{identity.mint()[-8:].lower()}"
+
+
+async def send_to(manager: httpx.AsyncClient, client: house.Client, name: str) -> None:
+    """Send the alerts with that label alone: of others it may still have to tell that they are over."""
+    text = CONFIG.format(url=client.http.base_url, token=house.TOKEN, name=name)
     Path(os.environ["PEER_ALERTMANAGER_CONFIG"]).write_text(text, "utf-8")
     (await manager.post("/-/reload")).raise_for_status()
 
 
-async def alert(manager: httpx.AsyncClient, began: datetime, *, over: bool = False) -> None:
+async def alert(manager: httpx.AsyncClient, name: str, began: datetime, *, over: bool = False) -> None:
     told = {
-        "labels": {"alertname": "High load", "service": "web", "severity": "high", "test": str(began)},
+        "labels": {"alertname": "High load", "service": "web", "severity": "high", "test": name},
         "annotations": {"concierge_action": "scale_out 2"},
         "startsAt": began.isoformat(),
     }
@@ -67,27 +78,27 @@ async def until(client: house.Client, count: int) -> list[str]:
 
 
 async def test_it_comes_again_after_a_503_and_acts_once(
-    manager: httpx.AsyncClient, link: bus.Bus, serve: house.Serve
+    manager: httpx.AsyncClient, name: str, link: bus.Bus, serve: house.Serve
 ) -> None:
     async with serve(link) as client:
-        await send_to(manager, client)
+        await send_to(manager, client, name)
         await link._js.delete_stream("KV_concierge_seen")
         refused = metrics.REQUESTS.labels("am", "503")._value
         before = refused.get()
         began = datetime.now(UTC) - timedelta(seconds=1)
-        await alert(manager, began)
+        await alert(manager, name, began)
         async with asyncio.timeout(20):
             while refused.get() == before:
                 await asyncio.sleep(0.05)
         assert await client.commands() == []
         await bus.provision(link)
         assert await until(client, 1) == ["scale_out 2"]
-        await alert(manager, began, over=True)
+        await alert(manager, name, began, over=True)
         assert await until(client, 2) == ["scale_out 2", "release 0"]
 
 
 async def test_what_it_lists_is_what_it_told(
-    manager: httpx.AsyncClient, link: bus.Bus, serve: house.Serve
+    manager: httpx.AsyncClient, name: str, link: bus.Bus, serve: house.Serve
 ) -> None:
     monitoring = settings.Monitoring(
         prometheus=settings.Prometheus(alertmanager_url=os.environ["PEER_ALERTMANAGER_URL"])
@@ -95,12 +106,12 @@ async def test_what_it_lists_is_what_it_told(
     config = settings.Settings(monitoring=monitoring)
     began = datetime.now(UTC) - timedelta(seconds=1)
     async with serve(link) as client, registry.open_backend("prometheus", config) as backend:
-        await send_to(manager, client)
-        await alert(manager, began)
+        await send_to(manager, client, name)
+        await alert(manager, name, began)
         await until(client, 1)
         (told,) = await client.events("web")
         listed = {found.id: found for found in await backend.problems("am")}
         assert listed[told.id].action == told.action
-        await alert(manager, began, over=True)
+        await alert(manager, name, began, over=True)
         await until(client, 2)
         assert told.id not in {found.id for found in await backend.problems("am")}
