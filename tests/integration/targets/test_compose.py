@@ -16,8 +16,7 @@ import pytest
 
 from concierge_proto import errors, settings
 from concierge_scheduler.targets import compose, port
-from tests import containers, peer
-from tests.integration.targets.conftest import Engine
+from tests import containers, gate, peer
 
 
 def free_port() -> int:
@@ -215,9 +214,9 @@ async def test_nothing_goes_on_when_we_are_killed(shop: port.Target, project: se
 
 
 async def test_an_engine_that_hangs_costs_its_deadline_and_nothing_else(
-    shop: port.Target, project: settings.Target, hanging: Engine
+    shop: port.Target, project: settings.Target, hanging: gate.Gate
 ) -> None:
-    slow = msgspec.structs.replace(project, host=hanging.host, timeout=settings.Duration(1))
+    slow = msgspec.structs.replace(project, host=f"unix://{hanging.address}", timeout=settings.Duration(1))
     async with compose.open("slow", slow, {"web": settings.Service(target="slow", max=9)}, "") as target:
         assert (await target.read())["web"].present == 1
         hanging.melted.clear()
@@ -230,7 +229,7 @@ async def test_an_engine_that_hangs_costs_its_deadline_and_nothing_else(
             with pytest.raises(errors.Temporary, match="did not answer in time"):
                 await call
         assert time.monotonic() - began < 4
-        assert not running(hanging.host)
+        assert not running(f"unix://{hanging.address}")
         hanging.melted.set()
         assert (await target.read())["web"].settled >= 1
 

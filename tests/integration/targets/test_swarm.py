@@ -9,8 +9,7 @@ import pytest
 
 from concierge_proto import errors, settings
 from concierge_scheduler.targets import failures, port, swarm
-from tests import containers, peer
-from tests.integration.targets.conftest import Engine
+from tests import containers, gate, peer
 
 TEMPLATE = ("--hostname", "{{.Service.Name}}-{{.Task.Slot}}")
 
@@ -157,8 +156,8 @@ async def test_a_service_that_was_made_anew_is_found_again(shop: port.Target, na
     await containers.until(shop, "web", 2)
 
 
-async def test_an_engine_that_hangs_is_temporary(name: str, hanging: Engine) -> None:
-    slow = msgspec.structs.replace(place(hanging.host), timeout=settings.Duration(1))
+async def test_an_engine_that_hangs_is_temporary(name: str, hanging: gate.Gate) -> None:
+    slow = msgspec.structs.replace(place(f"unix://{hanging.address}"), timeout=settings.Duration(1))
     services = {"web": settings.Service(target="slow", name=name, max=9)}
     async with swarm.open("slow", slow, services, "") as target:
         await target.read()
