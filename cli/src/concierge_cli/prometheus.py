@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from concierge_backends.prometheus import rules
-from concierge_cli import zabbix
+from concierge_cli.zabbix import options
 from concierge_proto import errors
 
 app = typer.Typer(help="Prometheus.", no_args_is_help=True)
@@ -30,7 +30,7 @@ def print_rules(
     parts = {
         "rules": lambda: rules.alerts(config),
         "receiver": lambda: rules.receiver(
-            f"{zabbix.gateway_url(config)}/webhooks/{source}", _token_file(config, source)
+            f"{options.gateway_url(config)}/webhooks/{source}", _token_file(config, source)
         ),
         "scrape": lambda: rules.scrape(config),
     }

@@ -11,7 +11,7 @@ import msgspec
 from concierge_backends.prometheus import rules
 from concierge_backends.zabbix import provision as zabbix
 from concierge_cli.demo import containers, scene
-from concierge_cli.zabbix import gateway_url
+from concierge_cli.zabbix import options
 from concierge_proto import settings
 
 
@@ -41,7 +41,7 @@ async def _zabbix(config: settings.Settings) -> None:
         user=os.environ.get("PEER_ZABBIX_USER", "Admin"),
         password=os.environ.get("PEER_ZABBIX_PASSWORD", "zabbix"),
         token="",
-        gateway_url=gateway_url(config),
+        gateway_url=options.gateway_url(config),
         source="zabbix",
         secret=settings.read_secret(source.secret_file, "webhook")[0],
         dry_run=False,
@@ -55,7 +55,7 @@ async def _prometheus(config: settings.Settings) -> Callable[[], Awaitable[None]
     before = receiver.read_text("utf-8")
     token = config.gateway.sources["alertmanager"].token_file
     alerts.write_text(rules.alerts(config), "utf-8")
-    receiver.write_text(rules.receiver(f"{gateway_url(config)}/webhooks/alertmanager", token), "utf-8")
+    receiver.write_text(rules.receiver(f"{options.gateway_url(config)}/webhooks/alertmanager", token), "utf-8")
     await _reload(place)
 
     async def undo() -> None:
