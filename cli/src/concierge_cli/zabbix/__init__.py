@@ -1,0 +1,16 @@
+"""`concierge zabbix`: sets a Zabbix server up for the loop. A command, or a few of one kind, a file."""
+
+import typer
+
+from concierge_cli.zabbix import provision
+
+app = typer.Typer(help="Zabbix.", no_args_is_help=True)
+
+
+@app.callback()
+def zabbix() -> None:
+    """Set Zabbix up: templates, groups, hosts, triggers, the media type that signs, actions."""
+
+
+app.command()(provision.plan)
+app.command()(provision.apply)

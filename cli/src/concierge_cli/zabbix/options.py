@@ -1,0 +1,45 @@
+"""What the commands have in common: where Zabbix is, who calls, and which of the gateway's sources it tells."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from concierge_backends.zabbix import api
+from concierge_proto import errors, settings
+
+Url = Annotated[str, typer.Option(help="The front end. [default: monitoring.zabbix.api_url]")]
+User = Annotated[
+    str, typer.Option(help="A super admin; the password is asked for or read from ZABBIX_PASSWORD.")
+]
+TokenFile = Annotated[Path | None, typer.Option(help="An API token of a super admin instead.")]
+Source = Annotated[str, typer.Option(help="The gateway's source of kind zabbix whose secret signs.")]
+
+
+def login(user: str, token_file: Path | None) -> api.Login:
+    """Return who calls; asks for the password where none is given."""
+    if token_file:
+        return api.Login(token=settings.read_secret(str(token_file), "--token-file")[0])
+    return api.Login(user=user, password=_password(user))
+
+
+def source_of(config: settings.Settings, wanted: str) -> str:
+    """Return the name of the gateway's Zabbix source; raise Permanent where it is not clear which."""
+    found = [name for name, source in config.gateway.sources.items() if source.kind == "zabbix"]
+    if wanted:
+        found = [name for name in found if name == wanted]
+    if len(found) != 1:
+        raise errors.Permanent(
+            f"gateway.sources: {len(found)} of kind zabbix{f' called {wanted}' if wanted else ''}; "
+            "add [gateway.sources.zabbix] with kind and secret_file, or choose with --source",
+        )
+    return found[0]
+
+
+def gateway_url(config: settings.Settings) -> str:
+    return (config.gateway.public_url or f"http://{config.gateway.listen}").rstrip("/")
+
+
+def _password(user: str) -> str:
+    return os.environ.get("ZABBIX_PASSWORD") or typer.prompt(f"Password of {user}", hide_input=True, err=True)
