@@ -3,6 +3,7 @@
 TELEMETRY ──one durable a backend──▶ deliver ──▶ backend ──▶ receipt
 every snapshot and heartbeat ──▶ overview ──▶ feed (the lease's holder) ──▶ backend: states, aggregates
                                     └─ silent ──▶ presence: ping ──▶ vanished
+EVENTS ──one durable a backend──▶ tell ──▶ backend: what became of what it asked for
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import contextlib
 import os
 import socket
 
-from concierge_backends import deliver, feed, guard, measures, overview, presence, registry
+from concierge_backends import deliver, feed, guard, measures, overview, presence, registry, tell
 from concierge_proto import bus, settings
 
 
@@ -47,6 +48,7 @@ async def run(
                 sent = deliver.Deliverer(link, backend, primary=number == 0, heard=seen.note)
                 group.create_task(sent.worker.run(), name=f"deliver {backend.name}")
                 group.create_task(feed.Feed(backend, _lease(link, backend.name), seen).run())
+                group.create_task(tell.Teller(link, backend).worker.run(), name=f"tell {backend.name}")
                 measures.UP.labels(backend.name).set(0)
             group.create_task(seen.run(), name="overview")
             group.create_task(presence.Watch(link, seen, config.services).run())

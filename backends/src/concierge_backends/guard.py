@@ -39,6 +39,9 @@ class Guard:
     async def aggregates(self, aggregates: port.Aggregates) -> None:
         await self._call("aggregates", self._backend.aggregates(aggregates))
 
+    async def report(self, report: port.Report) -> None:
+        await self._call("report", self._backend.report(report))
+
     async def _call(self, kind: str, work: Awaitable[T]) -> T:
         started, result = time.perf_counter(), "unexpected"
         try:

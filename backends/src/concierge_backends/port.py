@@ -14,6 +14,12 @@ class Delivered(NamedTuple):
     total: int
     detail: str = ""
     """Why values failed, in words."""
+    parked: int = 0
+    """Of `failed`: kept, and sent again once the system has an item for them."""
+    undiscovered: int = 0
+    """Of `failed`: given up, since no item came in time."""
+    refused: int = 0
+    """Of `failed`: what the system cannot store, or would not."""
 
 
 class Aggregate(NamedTuple):
@@ -40,6 +46,14 @@ class Aggregates(NamedTuple):
     """Only those that at least one fresh instance had: absent is never zero."""
 
 
+class Report(NamedTuple):
+    """What became of something that was asked for: a webhook nobody can follow, a decision, or what Docker did."""
+
+    event: messages.Trigger | messages.Decision | messages.Outcome
+    command: messages.Command | None = None
+    """What asked for it; None: nobody did, e.g. a count outside its bounds."""
+
+
 class Backend(Protocol):
     """The way out. Raises Temporary when the system is away, Permanent when it refuses for good."""
 
@@ -52,6 +66,9 @@ class Backend(Protocol):
     async def heartbeat(self, heartbeat: messages.Heartbeat) -> None: ...
 
     async def aggregates(self, aggregates: Aggregates) -> None: ...
+
+    async def report(self, report: Report) -> None:
+        """Show what became of it, beside what asked for it. The same one may come twice."""
 
 
 class Problems(Protocol):

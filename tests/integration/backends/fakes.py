@@ -25,6 +25,7 @@ class Fake:
         self.discoveries: list[messages.Discovery] = []
         self.heartbeats: list[messages.Heartbeat] = []
         self.services: list[port.Aggregates] = []
+        self.reports: list[port.Report] = []
         self._changed = asyncio.Condition()
 
     async def until(self, true: Callable[["Fake"], T], seconds: float = 15.0) -> T:
@@ -53,6 +54,11 @@ class Fake:
     async def aggregates(self, aggregates: port.Aggregates) -> None:
         await self._meet()
         self.services.append(aggregates)
+        await self._tell()
+
+    async def report(self, report: port.Report) -> None:
+        await self._meet()
+        self.reports.append(report)
         await self._tell()
 
     async def problems(self, source: str) -> list[messages.Trigger]:

@@ -59,6 +59,9 @@ class Backend:
             if change:
                 self._tell(change.problem.event_id, _body(watched, change))
 
+    async def report(self, report: port.Report) -> None:
+        self.history.report(report)
+
     async def problems(self, source: str) -> list[messages.Trigger]:
         now = datetime.now(UTC)
         bodies = [

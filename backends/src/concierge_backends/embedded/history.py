@@ -9,16 +9,18 @@ from concierge_proto import messages
 _INSTANCES = 1_000
 _MOMENTS = 600
 """Aggregates kept of a service: ten minutes at one a second."""
+_REPORTS = 1_000
 
 
 class History:
-    """The newest snapshot and state of each instance, the latest aggregates of each service."""
+    """The newest snapshot and state of each instance, the latest of each service, and what became of commands."""
 
     def __init__(self) -> None:
         self.snapshots: OrderedDict[str, messages.Snapshot] = OrderedDict()
         self.discoveries: OrderedDict[str, messages.Discovery] = OrderedDict()
         self.heartbeats: OrderedDict[str, messages.Heartbeat] = OrderedDict()
         self.aggregates: dict[str, deque[port.Aggregates]] = {}
+        self.reports: deque[port.Report] = deque(maxlen=_REPORTS)
 
     def snapshot(self, snapshot: messages.Snapshot) -> None:
         _keep(self.snapshots, snapshot)
@@ -35,6 +37,11 @@ class History:
 
     def moment(self, aggregates: port.Aggregates) -> None:
         self.aggregates.setdefault(aggregates.service, deque(maxlen=_MOMENTS)).append(aggregates)
+
+    def report(self, report: port.Report) -> None:
+        """Keep what became of a problem or a command, in the order of the log."""
+        if report not in self.reports:
+            self.reports.append(report)
 
 
 S = TypeVar("S", messages.Snapshot, messages.Discovery, messages.Heartbeat)

@@ -43,6 +43,8 @@ class Backend:
         self._where = where
         self._clock = clock
         self._last: OrderedDict[str, _Last] = OrderedDict()
+        self._done: dict[str, datetime] = {}
+        """Service to the time of its last outcome: an older one that comes late is not pushed over it."""
         self._locks = [asyncio.Lock() for _ in range(_LOCKS)]
 
     async def snapshot(self, snapshot: messages.Snapshot) -> port.Delivered:
@@ -79,6 +81,14 @@ class Backend:
 
     async def aggregates(self, aggregates: port.Aggregates) -> None:
         await self._send("PUT", _group(aggregates.service), exposition.aggregates(aggregates))
+
+    async def report(self, report: port.Report) -> None:
+        """Push what was last done to a service; an alert has no place for a comment."""
+        event = report.event
+        if not isinstance(event, messages.Outcome) or event.at < self._done.get(event.service, event.at):
+            return
+        self._done[event.service] = event.at
+        await self._send("PUT", f"{_group(event.service)}/part/scaling", exposition.outcome(event))
 
     async def problems(self, source: str) -> list[messages.Trigger]:
         """Ask Alertmanager for what fires and is neither silenced nor inhibited."""

@@ -93,6 +93,19 @@ def aggregates(aggregates: port.Aggregates) -> bytes:
     return "".join(parts).encode()
 
 
+def outcome(outcome: messages.Outcome) -> bytes:
+    """Write what was last done to a service, with the result as a label."""
+    took = {_label("result", outcome.result): repr(outcome.duration_ms / 1000)}
+    when = repr(outcome.at.timestamp())
+    parts = [
+        _gauge("concierge_service_wanted", "Instances that were wanted last.", str(outcome.wanted)),
+        _gauge("concierge_service_after", "Instances after the last change.", str(outcome.after)),
+        _gauge("concierge_service_outcome_time_seconds", "When the last change ended.", when),
+        _family("concierge_service_change_seconds", "gauge", took),
+    ]
+    return "".join(parts).encode()
+
+
 def _label(name: str, value: str) -> str:
     return f'{name}="{value.translate(_ESCAPES)}"'
 

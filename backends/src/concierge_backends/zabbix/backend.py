@@ -10,7 +10,18 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 from concierge_backends import port
-from concierge_backends.zabbix import api, hosts, keys, names, packets, parked, problems, trapper
+from concierge_backends.zabbix import (
+    api,
+    comments,
+    hosts,
+    keys,
+    names,
+    outcomes,
+    packets,
+    parked,
+    problems,
+    trapper,
+)
 from concierge_proto import errors, messages, settings
 
 KEEP_DISCOVERY = 3600.0
@@ -105,14 +116,28 @@ class Backend:
         """Send what the service's host has items for."""
         host = names.service_host(self._config, aggregates.service)
         values = names.measured(aggregates, self._tracked.get(aggregates.service, ()))
-        rows = [packets.row(host, key, value, aggregates.time_ns) for key, value in values.items()]
-        taken = await self._trapper.deliver(host, rows)
-        if taken < len(rows):
-            self._warn(host, f"{len(rows) - taken} of {len(rows)} aggregates have no item")
+        await self._tell(
+            host, [packets.row(host, key, value, aggregates.time_ns) for key, value in values.items()]
+        )
+
+    async def report(self, report: port.Report) -> None:
+        """Give the service's host its values, and the problem that asked for it a comment."""
+        if report.event.service in self._config.services:
+            host = names.service_host(self._config, report.event.service)
+            await self._tell(host, outcomes.rows(host, report))
+        event_id, said = comments.about(report, self._config), comments.comment(report)
+        if event_id and said and self._config.monitoring.zabbix.api_token_file:
+            await comments.write(await self._door(), event_id, said)
 
     async def problems(self, source: str) -> list[messages.Trigger]:
         """Return what is open now; raise Permanent without an API."""
         return await problems.read(await self._door(), source, datetime.now(UTC), self._config)
+
+    async def _tell(self, host: str, rows: Sequence[packets.Row]) -> None:
+        """Send values of a service's host; `apply` has made an item for each."""
+        taken = await self._trapper.deliver(host, rows)
+        if taken < len(rows):
+            self._warn(host, f"{len(rows) - taken} of {len(rows)} values have no item")
 
     async def _door(self) -> api.Api:
         async with self._api_lock:

@@ -2,7 +2,7 @@
 
 import re
 
-from concierge_backends.zabbix import keys, names
+from concierge_backends.zabbix import keys, names, outcomes
 from concierge_backends.zabbix.provision import catalogue, ledger
 from concierge_backends.zabbix.provision.ledger import Doc
 
@@ -135,6 +135,9 @@ def service_items(host: str, *, seven: bool) -> list[Doc]:
     return [
         item(host, names.HEARD, "Instances heard", value_type=UNSIGNED),
         item(host, names.RUNNING, "Instances running", value_type=UNSIGNED),
+        item(host, outcomes.WANTED, "Instances wanted", value_type=UNSIGNED),
+        item(host, outcomes.OUTCOME, "Last change", value_type=TEXT, trends="0"),
+        item(host, outcomes.REACTION, "From the webhook to convergence", units="s"),
         calculated(
             host, "foreach.heard", "Instances heard (calculated)", f"count(max_foreach({states},{{$FRESH}}))"
         ),
