@@ -79,6 +79,9 @@ class Deliverer:
             total=delivered.total,
             elapsed_ms=round((time.perf_counter() - started) * 1000),
             detail=delivered.detail,
+            parked=delivered.parked,
+            undiscovered=delivered.undiscovered,
+            refused=delivered.refused,
         )
         subject = subjects.receipt(snapshot.service, snapshot.instance)
         with contextlib.suppress(errors.Temporary):

@@ -129,9 +129,17 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     primary: bool
     """True for the first of `monitoring.backends`: the one a courier times."""
     processed: int
+    """Accepted by the backend."""
     failed: int
+    """The others: what is parked, undiscovered and refused, where a backend can tell them apart."""
     total: int
     elapsed_ms: int
     """Milliseconds that the backend took to answer."""
     detail: str = ""
     """Why values failed, in words."""
+    parked: int = 0
+    """Of `failed`: kept, and sent again once the backend has a place for them."""
+    undiscovered: int = 0
+    """Of `failed`: given up, since the backend made no place for them in time."""
+    refused: int = 0
+    """Of `failed`: what the backend cannot store, or would not."""

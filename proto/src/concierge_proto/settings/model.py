@@ -55,8 +55,14 @@ class Zabbix(_Section, frozen=True, kw_only=True):
     """Our own certificate, when the servers ask for one."""
     key_file: str = ""
     """The key of `cert_file`."""
+    psk_identity: str = ""
+    """TLS by a pre-shared key instead of a certificate; needs Python 3.13."""
+    psk_file: str = ""
+    """Holds the key of `psk_identity`, hexadecimal as Zabbix writes it."""
     timeout: Duration = Duration(5)
     """Over connect, send and reply of one packet."""
+    connections: Annotated[int, msgspec.Meta(ge=1)] = 2
+    """At once; no more than half of the server's `StartTrappers`, of which there are 5 as shipped."""
     host_group: str = "Concierge/{service}"
     """Group of a service's instances."""
     instance_host: str = "{instance}"
