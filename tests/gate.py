@@ -31,6 +31,9 @@ class Gate:
         """Refuse everyone, and hang up on those who are inside."""
         if not self._server:
             return
+        for listening in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        await asyncio.sleep(0.01)  # asyncio would forget, not close, those whom it is just letting in
         self._server.close()
         calls = list(self._calls)
         for call in calls:
