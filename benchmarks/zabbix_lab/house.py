@@ -1,0 +1,200 @@
+"""`concierge up` as a user runs it, with a compose project, a Zabbix set up by `concierge zabbix apply`, and one voice."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+
+from benchmarks.zabbix_lab import values
+from concierge_cli import nats
+from concierge_proto import bus, messages, settings, subjects
+
+SERVICE, INSTANCE = "bench", "voice"
+HOST = f"service {SERVICE}"
+"""In Zabbix."""
+HIGH, RECOVERED, LOW, BUSY = 0.8, 0.7, 0.3, 0.35
+RUSH, CALM, QUIET = 0.95, 0.5, 0.1
+"""Loads: too much for one, fine, too little for two."""
+EVERY = 1.0
+"""Seconds from one snapshot to the next while nothing changes."""
+CONFIG = """\
+[nats]
+url = "{nats}"
+[monitoring]
+backends = ["zabbix"]
+[monitoring.zabbix]
+servers = ["{trapper}"]
+api_url = "{api}"
+[gateway]
+listen = "{gateway}"
+[gateway.sources.zabbix]
+kind = "zabbix"
+secret_file = "{secret}"
+[targets.bench]
+kind = "compose"
+host = "{engine}"
+project = "{project}"
+files = ["{file}"]
+[services.bench]
+target = "bench"
+name = "web"
+max = 2
+heard = false
+cooldown_out = "0s"
+cooldown_in = "0s"
+settle = "100ms"
+[[services.bench.triggers]]
+name = "High load"
+metric = "gauge[load,value]"
+above = {high}
+recovers = {recovered}
+action = "scale_out 1"
+[[services.bench.triggers]]
+name = "Low load"
+metric = "gauge[load,value]"
+below = {low}
+recovers = {busy}
+action = "scale_in 1"
+"""
+
+
+class Zabbix(NamedTuple):
+    """One of the peers' servers."""
+
+    api: str
+    trapper: str
+    user: str
+    password: str
+
+
+def zabbix(prefix: str) -> Zabbix:
+    """Return the server of `PEER_ZABBIX` or `PEER_ZABBIX60`."""
+    return Zabbix(*(os.environ[f"{prefix}_{part}"] for part in ("API", "TRAPPER", "USER", "PASSWORD")))
+
+
+class Voice:
+    """An instance that says a load again and again, as a courier would."""
+
+    def __init__(self, link: bus.Bus) -> None:
+        self._link = link
+        self._seq = 0
+        self._load = CALM
+
+    async def say(self, load: float) -> int:
+        """Publish a load at once; return when, in ns."""
+        self._seq += 1
+        self._load = load
+        block = messages.Block(kind="gauge", fields=("value",), names=("load",), values=(load,))
+        snapshot = messages.Snapshot(
+            service=SERVICE,
+            instance=INSTANCE,
+            time_ns=time.time_ns(),
+            seq=self._seq,
+            boot=values.BOOT,
+            interval_s=EVERY,
+            blocks=(block,),
+        )
+        await self._link.publish(self._link.pack(subjects.snapshot(SERVICE, INSTANCE), snapshot))
+        return snapshot.time_ns
+
+    async def run(self) -> None:
+        """Repeat it until cancelled."""
+        while True:
+            await self.say(self._load)
+            await asyncio.sleep(EVERY)
+
+
+class House(NamedTuple):
+    """It runs, and Zabbix knows of it."""
+
+    voice: Voice
+    outcomes: AsyncIterator[messages.Outcome]
+
+
+@contextlib.asynccontextmanager
+async def opened(room: Path, server: Zabbix, target: settings.Target, clients: Path) -> AsyncIterator[House]:
+    """Run `concierge up` in `room`; `clients` is the folder with the docker client that it shall find."""
+    room.mkdir()
+    file = room / "concierge.toml"
+    async with contextlib.AsyncExitStack() as stack:
+        url = await stack.enter_async_context(nats.server(room / "nats", room / "run"))
+        link = await stack.enter_async_context(bus.connect(settings.Nats(url=url), "bench"))
+        await bus.provision(link)
+        gateway = f"127.0.0.1:{_free()}"
+        file.write_text(_config(server, target, nats=url, gateway=gateway, secret=_secret(room)))
+        concierge = Concierge(file, server, clients)
+        await concierge.run("zabbix", "apply", "--user", server.user)
+        heard = await stack.enter_async_context(link.listening(subjects.event(SERVICE, "outcome")))
+        await stack.enter_async_context(concierge.up(f"http://{gateway}"))
+        voice = Voice(link)
+        speaking = asyncio.create_task(voice.run())
+        stack.callback(speaking.cancel)
+        yield House(voice, (delivery.read(messages.Outcome) async for delivery in heard))
+
+
+class Concierge:
+    """The command, with one configuration."""
+
+    def __init__(self, file: Path, server: Zabbix, clients: Path) -> None:
+        self._command = (str(Path(sys.executable).parent / "concierge"), "--config", str(file))
+        self._log = file.with_suffix(".log")
+        own = {"XDG_STATE_HOME": str(file.parent), "ZABBIX_PASSWORD": server.password}
+        self._environ = {**os.environ, **own, "PATH": f"{clients}:{os.environ['PATH']}"}
+
+    async def run(self, *words: str) -> None:
+        """Run it to its end; raise with what it said when that is not a good one."""
+        if await (await self._start(*words)).wait():
+            raise RuntimeError(f"concierge {' '.join(words)}: {self._log.read_text()[-2000:]}")
+
+    @contextlib.asynccontextmanager
+    async def up(self, gateway: str) -> AsyncIterator[None]:
+        """Run everything while the context is open."""
+        child = await self._start("up")
+        try:
+            await _ready(gateway)
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+            await child.wait()
+
+    async def _start(self, *words: str) -> asyncio.subprocess.Process:
+        with self._log.open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                *self._command, *words, env=self._environ, stdout=log, stderr=log
+            )
+
+
+async def _ready(url: str) -> None:
+    async with asyncio.timeout(30), httpx.AsyncClient() as client:
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if (await client.get(f"{url}/readyz")).status_code == httpx.codes.OK:
+                    return
+            await asyncio.sleep(0.05)
+
+
+def _config(server: Zabbix, target: settings.Target, **more: str) -> str:
+    project = {"engine": target.host, "project": target.project}
+    file = Path(target.project_directory) / target.files[0]
+    limits = {"high": HIGH, "recovered": RECOVERED, "low": LOW, "busy": BUSY}
+    return CONFIG.format(**server._asdict(), **project, file=file, **limits, **more)
+
+
+def _secret(room: Path) -> str:
+    file = room / "secret"
+    file.write_text(os.urandom(16).hex())
+    return str(file)
+
+
+def _free() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port
