@@ -118,6 +118,7 @@ ALL: tuple[msgspec.Struct, ...] = (
         until=NOON + timedelta(seconds=12),
         at=NOON,
         command=COMMAND,
+        gates=(messages.Gate(name="cooldown", shut=True, detail="12 s to go"),),
     ),
     messages.Outcome(
         id="outcome-1",
@@ -136,6 +137,7 @@ ALL: tuple[msgspec.Struct, ...] = (
         added=("shop-web-2",),
         removed=("shop-web-9",),
         lease=5,
+        verb="restart",
     ),
     messages.InstanceChange(
         service="web", instance="web-1", change="stopped", boot="b0", reason="exited", exit_code=1, at=NOON

@@ -50,6 +50,15 @@ class Trigger(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.source}/{self.event_id}"
 
 
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
+    """One gate that a command was led through."""
+
+    name: str
+    shut: bool
+    detail: str = ""
+    """Its numbers, in words, shut or not."""
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """What the scheduler made of a command, and why."""
 
@@ -73,6 +82,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     command: Command | None = None
     """The command itself, so that the log can be replayed."""
+    gates: tuple[Gate, ...] = ()
+    """Every gate in its order; the first that is shut decided. Empty where none was asked: drift, a duplicate."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +109,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     removed: tuple[str, ...] = ()
     lease: int = 0
     """Revision of the lease under which it was done."""
+    verb: str = ""
+    """What else was done than scaling: `restart`, `signal`, `resize`."""
 
 
 class InstanceChange(msgspec.Struct, frozen=True, kw_only=True):

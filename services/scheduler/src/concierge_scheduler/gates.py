@@ -1,0 +1,139 @@
+"""The gates of a command, one function each: what stops it, and the numbers either way. Pure: no clock, no I/O.
+
+In which order they are asked stands in `decide`.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from concierge_proto import messages, settings
+from concierge_scheduler import bounds, fold
+from concierge_scheduler.state import State
+
+RECHECK = timedelta(seconds=2)
+"""How soon to look again at what nobody will announce: a rollout, a silent courier."""
+
+
+class Case(NamedTuple):
+    """One wish before its gates."""
+
+    policy: settings.Service
+    state: State
+    view: bounds.View
+    now: datetime
+    command: messages.Command
+    before: int
+    asked: int
+    wanted: int
+    """`asked`, within the bounds."""
+
+    @property
+    def direction(self) -> str:
+        return "out" if self.wanted > self.before else "in" if self.wanted < self.before else ""
+
+
+class Ruling(NamedTuple):
+    """What one gate says. Without a verdict it is open."""
+
+    verdict: messages.Verdict | None
+    reason: str
+    detail: str = ""
+    until: datetime | None = None
+
+
+def away(case: Case) -> Ruling:
+    return Ruling("wait", "away", f"target {case.policy.target} can't be read", case.now + RECHECK)
+
+
+def unknown(case: Case) -> Ruling:
+    name = "unknown_service"
+    if case.view.observed is not None:
+        return Ruling(None, name, f"target {case.policy.target} has it, {case.before} instances")
+    return Ruling("refuse", name, f"target {case.policy.target} has no service {case.state.service}")
+
+
+def expired(case: Case) -> Ruling:
+    left = case.command.expires_at - case.now
+    if left > timedelta():
+        return Ruling(None, "expired", f"{left.total_seconds():.0f} s left")
+    return Ruling("refuse", "expired", f"{-left} too late")
+
+
+def resolved(case: Case) -> Ruling:
+    problem = case.command.problem
+    if case.command.manual or not problem:
+        return Ruling(None, "resolved", "an operator's, no problem is behind it")
+    if problem in case.state.closed:
+        return Ruling("refuse", "resolved", f"problem {problem} has closed")
+    return Ruling(None, "resolved", f"problem {problem} is open")
+
+
+def held(case: Case) -> Ruling:
+    hold = bounds.holding(case.state, case.direction, case.now)
+    if hold is None:
+        return Ruling(None, "held", "no hold")
+    said = fold.describe(hold)
+    if case.command.manual:
+        return Ruling(None, "held", f"{said}; an operator passes")
+    return Ruling("wait", "held", said, hold.until)
+
+
+def changing(case: Case) -> Ruling:
+    running = case.state.running
+    if running:
+        return Ruling("wait", "changing", f"{running.before} → {running.wanted} is running")
+    if case.view.observed and case.view.observed.changing:
+        return Ruling("wait", "changing", "a rollout is running", case.now + RECHECK)
+    return Ruling(None, "changing", "nothing is under way")
+
+
+def stale(case: Case) -> Ruling:
+    if not case.policy.heard:
+        return Ruling(None, "stale", "its instances carry no couriers (heard = false)")
+    running = bounds.running(case.view)
+    said = f"heard {case.view.heard} of {running} instances within {case.policy.fresh:g} s"
+    if case.direction == "in" and bounds.blind(case.policy, case.view):
+        return Ruling("wait", "stale", said, case.now + RECHECK)
+    return Ruling(None, "stale", said)
+
+
+def clamped(case: Case) -> Ruling:
+    if case.wanted != case.before or case.asked == case.before:
+        said = f"asked for {case.asked}, bounds {case.policy.min} to {case.policy.max}"
+        return Ruling(None, "bounds", said)
+    return Ruling("nothing", *clamp(case))
+
+
+def clamp(case: Case) -> tuple[str, str]:
+    """Return the reason code and the words for a number that the bounds have changed."""
+    over = case.asked > case.wanted
+    bound = f"max is {case.policy.max}" if over else f"min is {case.policy.min}"
+    return "at_max" if over else "at_min", f"asked for {case.asked}, {case.before} now, {bound}"
+
+
+def cooldown(case: Case) -> Ruling:
+    outward = case.direction != "in"
+    stamp = case.state.out_at if outward else case.state.in_at
+    length = case.policy.cooldown_out if outward else case.policy.cooldown_in
+    if stamp is None or not case.direction:
+        return Ruling(None, "cooldown", f"none to wait for ({length:g} s after a change)")
+    until = stamp + timedelta(seconds=length)
+    left = (until - case.now).total_seconds()
+    if left <= 0:
+        return Ruling(None, "cooldown", f"over for {-left:.0f} s ({length:g} s)")
+    said = f"{left:.0f} of {length:g} s left after the last change {case.direction}"
+    if case.command.manual:
+        return Ruling(None, "cooldown", f"{said}; an operator passes")
+    return Ruling("wait", "cooldown", said, until)
+
+
+def no_change(case: Case) -> Ruling:
+    if case.wanted != case.before:
+        return Ruling(None, "no_change", f"{case.before} → {case.wanted}")
+    return Ruling("nothing", "no_change", f"{case.before} run already")
+
+
+def dry_run(case: Case) -> Ruling:
+    if not case.policy.dry_run:
+        return Ruling(None, "dry_run", "off")
+    return Ruling("nothing", "dry_run", f"would go {case.before} → {case.wanted}")
