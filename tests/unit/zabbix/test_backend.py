@@ -198,7 +198,7 @@ async def test_a_service_without_a_host_is_warned_about_once(caplog: pytest.LogC
         for _ in range(3):
             await system.aggregates(port.Aggregates("web", time.time_ns(), 3, 2, ()))
     assert [record.getMessage() for record in caplog.records] == [
-        "host service web: 2 of 2 aggregates have no item: run `concierge zabbix apply`"
+        "host service web: 2 of 2 values have no item: run `concierge zabbix apply`"
     ]
 
 
