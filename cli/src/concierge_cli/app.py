@@ -12,6 +12,7 @@ from concierge_cli import (
     asyncapi,
     check,
     events,
+    explain,
     hold,
     incident,
     init,
@@ -76,6 +77,7 @@ app.command()(hold.hold)
 app.command()(hold.release)
 app.command()(events.events)
 app.command()(incident.incident)
+app.command()(explain.explain)
 app.add_typer(check.app, name="config")
 app.add_typer(zabbix.app, name="zabbix")
 app.add_typer(prometheus.app, name="prometheus")

@@ -56,7 +56,7 @@ def status(context: typer.Context, json: output.Json = False) -> None:
 async def _rows(place: Place) -> list[Row]:
     config = place.load()
     async with place.bus() as link:
-        heard = await _heard(link, config)
+        heard = await heard_of(link, config)
         events = await _latest(link)
         leases = await link.store("concierge_leases").keys()
         documents = link.store("concierge_services")
@@ -78,7 +78,8 @@ async def _rows(place: Place) -> list[Row]:
         ]
 
 
-async def _heard(link: bus.Bus, config: settings.Settings) -> dict[str, tuple[str, ...]]:
+async def heard_of(link: bus.Bus, config: settings.Settings) -> dict[str, tuple[str, ...]]:
+    """Return the instances of each service whose heartbeat is fresh and says 1."""
     found: dict[str, tuple[str, ...]] = {}
     now = datetime.now(UTC)
     async for delivery in link.history("PRESENCE", f"{subjects.ROOT}.heartbeat.*.*", latest=True):

@@ -167,7 +167,7 @@ class TestAgain:
         assert target.calls == [memory.Call("web", 2, "c")] * (races + 1)
 
     async def test_it_has_an_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(RULES, "converge", 0.6)
+        monkeypatch.setitem(RULES, "converge", 2.0)
         target = Raced(100)
         outcome = await run(target)
         assert (outcome.result, outcome.after) == ("timed_out", 3)

@@ -62,7 +62,7 @@ def expired(case: Case) -> Ruling:
 def resolved(case: Case) -> Ruling:
     problem = case.command.problem
     if case.command.manual or not problem:
-        return Ruling(None, "resolved", "an operator's, no problem is behind it")
+        return Ruling(None, "resolved", "no problem is behind it")
     if problem in case.state.closed:
         return Ruling("refuse", "resolved", f"problem {problem} has closed")
     return Ruling(None, "resolved", f"problem {problem} is open")
