@@ -48,7 +48,11 @@ class Zabbix(_Section, frozen=True, kw_only=True):
     api_url: str = ""
     """Base of the front end, e.g. `https://zabbix.example/`."""
     api_token_file: str = ""
-    """Read by the API at run time. Empty: no API; hosts come by auto-registration."""
+    """Read by the API at run time. Empty: no API."""
+    keeper_token_file: str = ""
+    """Of the host keeper, who makes, disables and removes the hosts of instances. Empty: they come by auto-registration, and stay."""
+    remove_after: Duration = Duration(86400)
+    """How long the disabled host of a stopped instance is kept for post-mortem. Needs `keeper_token_file`."""
     ca_file: str = ""
     """Verify the servers against this CA. Implies TLS."""
     cert_file: str = ""
@@ -123,6 +127,8 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """A webhook with a larger body is refused."""
     command_ttl: Duration = Duration(300)
     """A command is never executed later than this after its webhook."""
+    ping_token_file: str = ""
+    """Bearer token, one a line, of who may ask `GET /v1/ping/SERVICE/INSTANCE`. Empty: nobody."""
     sources: dict[str, Source] = {}
 
 
