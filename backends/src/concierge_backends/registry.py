@@ -18,12 +18,16 @@ BACKENDS = {
 WEBHOOKS = {
     "alertmanager": "concierge_backends.prometheus.webhook:read",
     "generic": "concierge_backends.embedded.webhook:read",
+    "grafana": "concierge_backends.prometheus.grafana:read",
     "zabbix": "concierge_backends.zabbix.webhook:read",
 }
 """`gateway.sources.*.kind` to what reads it."""
 
 _NAMED = {"zabbix": "concierge_backends.zabbix.webhook:named"}
-"""Kinds whose reader follows the settings, to what makes it."""
+"""Kinds whose reader follows how things are named, to what makes it."""
+
+_MAPPED = "concierge_backends.embedded.mapping:named"
+"""Makes the reader of a source that says itself where things stand."""
 
 ASKED = {"alertmanager": "prometheus", "zabbix": "zabbix"}
 """Kind of a source to the backend that lists its open problems; the embedded one repeats its own steps."""
@@ -47,6 +51,15 @@ def open_backend(
     entry = _entry(BACKENDS, name, "monitoring.backends: no backend")
     given = options if name == "embedded" else {}
     return cast("AbstractAsyncContextManager[port.System]", entry(config, **given))
+
+
+def source(name: str, found: settings.Source, monitoring: settings.Monitoring) -> port.Webhook:
+    """Return the reader of one source; raise Permanent with the path of the setting that can't be used."""
+    if not found.fields:
+        return webhook(found.kind, monitoring)
+    if found.kind != "generic":
+        raise errors.Permanent(f"gateway.sources.{name}.fields: only kind generic has them")
+    return cast("port.Webhook", _entry({found.kind: _MAPPED}, found.kind, "no webhook of kind")(name, found))
 
 
 def webhook(kind: str, monitoring: settings.Monitoring | None = None) -> port.Webhook:

@@ -38,6 +38,17 @@ def configuration(folder: Path, **gateway: Any) -> settings.Settings:
             "sources": {
                 "zabbix": {"kind": "zabbix", "secret_file": str(folder / "key"), "rate": 1000},
                 "am": {"kind": "alertmanager", "token_file": str(folder / "token"), "rate": 1000},
+                "grafana": {"kind": "grafana", "token_file": str(folder / "token")},
+                "other": {
+                    "kind": "generic",
+                    "token_file": str(folder / "token"),
+                    "fields": {
+                        "event_id": "monitor.id",
+                        "status": "monitor.state",
+                        "service": "=web",
+                        "action": "monitor.todo",
+                    },
+                },
                 "own": {"kind": "generic", "secret_file": str(folder / "key"), "rate": 1000},
                 "slow": {"kind": "generic", "secret_file": str(folder / "key"), "rate": 0.01},
                 "slow-am": {"kind": "alertmanager", "token_file": str(folder / "token"), "rate": 0.01},

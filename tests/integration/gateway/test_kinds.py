@@ -162,10 +162,28 @@ async def test_generic(client: house.Client) -> None:
 
 async def test_the_examples_of_the_contract_are_understood(client: house.Client) -> None:
     examples = openapi.WEBHOOK["requestBody"]["content"]["application/json"]["examples"]
-    for kind, send in (("zabbix", client.say), ("generic", client.say), ("alertmanager", client.tell)):
+    ways = {"zabbix": client.say, "generic": client.say, "alertmanager": client.tell, "grafana": client.tell}
+    for kind, send in ways.items():
         source = {"generic": "own", "alertmanager": "am"}.get(kind, kind)
         answer = await send(source, **examples[kind]["value"])
         assert (answer.status_code, answer.json()["decision"]) in {(202, "command"), (202, "too_old")}, kind
+
+
+async def test_grafana_without_data_does_nothing(client: house.Client) -> None:
+    labels = {"alertname": "DatasourceNoData", "service": "web"}
+    answer = await client.tell("grafana", **alertmanager(alert(labels=labels), version="1"))
+    assert (answer.status_code, answer.json()["decision"]) == (202, "blind")
+    assert await client.commands() == []
+
+
+async def test_somebody_else_s_json(client: house.Client) -> None:
+    answer = await client.tell("other", monitor={"id": 17, "state": "down", "todo": "scale_out 2"})
+    assert (answer.status_code, answer.json()["reason"]) == (202, "the trigger says scale_out 2")
+    answer = await client.tell("other", monitor={"id": 17, "state": "asleep"})
+    assert (answer.status_code, answer.json()["decision"]) == (400, "refused")
+    assert "monitor.state: 'asleep' is none of" in answer.json()["reason"]
+    await client.tell("other", monitor={"id": 17, "state": "up"})
+    assert [command.verb for command in await client.commands()] == ["scale_out", "release"]
 
 
 async def test_the_event_tells_the_whole_story(client: house.Client) -> None:

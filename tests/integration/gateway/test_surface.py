@@ -18,7 +18,7 @@ async def test_probes(client: house.Client) -> None:
     assert (await client.http.get("/healthz")).text == "ok\n"
     assert (await client.http.get("/readyz")).text == "ready\n"
     about = (await client.http.get("/")).text
-    assert "POST /webhooks/<source>   sources: zabbix, am, own" in about
+    assert "POST /webhooks/<source>   sources: zabbix, am, grafana, other, own" in about
 
 
 async def test_metrics_count_by_source_and_outcome(client: house.Client) -> None:
@@ -45,6 +45,7 @@ async def test_the_contract(client: house.Client) -> None:
     assert set(post["requestBody"]["content"]["application/json"]["examples"]) == {
         "zabbix",
         "alertmanager",
+        "grafana",
         "generic",
     }
     assert {"/healthz", "/readyz", "/metrics"} <= set(contract["paths"])

@@ -55,12 +55,18 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 def read(body: bytes, source: str, received_at: datetime) -> list[messages.Trigger]:
     """Return one trigger an alert; raise Malformed with the field."""
     found = codec.decode(Notification, body)
-    note = (
-        f"{found.truncated_alerts} further alerts were cut off: set max_alerts to 0"
-        if found.truncated_alerts
-        else ""
-    )
-    return [_trigger(alert, source, received_at, alert.status == "firing", note) for alert in found.alerts]
+    note = cut_off(found.truncated_alerts)
+    return [told(alert, source, received_at, note) for alert in found.alerts]
+
+
+def cut_off(alerts: int) -> str:
+    """Return the sentence about alerts that the notification did not carry."""
+    return f"{alerts} further alerts were cut off: set max_alerts to 0" if alerts else ""
+
+
+def told(alert: Told, source: str, received_at: datetime, note: str) -> messages.Trigger:
+    """Return the trigger of one alert of a notification."""
+    return _trigger(alert, source, received_at, alert.status == "firing", note)
 
 
 def listed(body: bytes, source: str, now: datetime) -> list[messages.Trigger]:

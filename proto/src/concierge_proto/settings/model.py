@@ -100,12 +100,12 @@ class Monitoring(_Section, frozen=True, kw_only=True):
 class Source(_Section, frozen=True, kw_only=True):
     """`[gateway.sources.NAME]`: who may call `POST /webhooks/NAME`."""
 
-    kind: Literal["zabbix", "alertmanager", "generic"]
+    kind: Literal["zabbix", "alertmanager", "grafana", "generic"]
     """Whose webhook it is."""
     secret_file: str = ""
     """HMAC key, one a line (several while you rotate). Standard Webhooks form; `whsec_` is understood."""
     token_file: str = ""
-    """Bearer token, one a line; for senders that cannot sign (Alertmanager)."""
+    """Bearer token, one a line; for senders that cannot sign (Alertmanager, Grafana)."""
     tolerance: Duration = Duration(300)
     """How far the signature's timestamp may be from now."""
     max_age: Duration = Duration(600)
@@ -114,6 +114,14 @@ class Source(_Section, frozen=True, kw_only=True):
     """Requests a second, with as much burst."""
     services: tuple[str, ...] = ()
     """Only these services; empty: all."""
+    fields: dict[str, str] = {}
+    """generic: where each of its fields stands in somebody else's JSON, e.g. `event_id = "alerts[0].id"`; `=web` is the text `web`."""
+    each: str = ""
+    """generic: path of the list whose elements are the events. Empty: the body is one event."""
+    problem: tuple[str, ...] = ("problem", "firing", "open", "down", "critical", "1", "true")
+    """generic with `fields`: words of `status` that mean a problem."""
+    resolved: tuple[str, ...] = ("resolved", "ok", "closed", "up", "recovered", "0", "false")
+    """generic with `fields`: words of `status` that mean its end."""
 
 
 class Gateway(_Section, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from concierge_proto import bus, errors, messages, subjects
 
 LOOKBACK = timedelta(days=7)
 """As long as the claims are kept: nothing older can come twice."""
-_SIDE = frozenset({"test", "update", "canceled", "not_allowed", "unknown_service"})
+_SIDE = frozenset({"test", "update", "canceled", "blind", "not_allowed", "unknown_service"})
 """Verdicts that say nothing about whether a problem is open."""
 
 

@@ -36,7 +36,7 @@ _ZABBIX = {
     "action_id": "12",
     "sent": "2026.11.22 10:35:28",
 }
-_ALERTMANAGER = {
+_ALERTMANAGER: dict[str, Any] = {
     "version": "4",
     "groupKey": '{}:{service="web"}',
     "status": "firing",
@@ -52,6 +52,21 @@ _ALERTMANAGER = {
             "fingerprint": "5ef77f1f8a3ecfb4",
         }
     ],
+}
+_GRAFANA = {
+    "receiver": "concierge",
+    "status": "firing",
+    "orgId": 1,
+    "alerts": [
+        {
+            **_ALERTMANAGER["alerts"][0],
+            "values": {"B": 7.2},
+            "silenceURL": "http://grafana.example:3000/alerting/silence/new",
+        }
+    ],
+    "version": "1",
+    "groupKey": '{}:{service="web"}',
+    "title": "[FIRING:1] HighLoad",
 }
 _GENERIC = {
     "event_id": "load-17",
@@ -90,6 +105,7 @@ WEBHOOK: dict[str, Any] = {
                 "examples": {
                     "zabbix": {"summary": "kind = zabbix", "value": _ZABBIX},
                     "alertmanager": {"summary": "kind = alertmanager", "value": _ALERTMANAGER},
+                    "grafana": {"summary": "kind = grafana", "value": _GRAFANA},
                     "generic": {"summary": "kind = generic", "value": _GENERIC},
                 },
             }
@@ -118,7 +134,9 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     413: _response("The body is too large.", "refused", "the body is larger than gateway.max_body"),
     415: _response("Not JSON in UTF-8.", "refused", "header content-type is missing: send application/json"),
     429: _response(
-        "Too often; Retry-After says when. (kind = alertmanager: 503)", "unavailable", "passes its rate"
+        "Too often; Retry-After says when. (kinds alertmanager and grafana: 503)",
+        "unavailable",
+        "passes its rate",
     ),
     503: _response("Not stored: send it again.", "unavailable", "not stored: NATS is away"),
 }

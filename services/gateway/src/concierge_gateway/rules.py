@@ -23,8 +23,9 @@ VERDICTS = {
     "test": "the sender's test: nothing is done",
     "update": "a comment or a change of severity: nothing is done",
     "canceled": "the escalation was cancelled at the source: nothing is done",
+    "blind": "the source could not evaluate its rule: no data is no load, and nothing is done",
 }
-"""Every reason code that the gateway writes into a trigger; the last three come from the readers.
+"""Every reason code that the gateway writes into a trigger; the last four come from the readers.
 An answer says `duplicate` when the webhook had been stored before, whatever became of it then."""
 
 RELEASE_TTL = timedelta(days=1)

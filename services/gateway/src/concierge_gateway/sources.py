@@ -25,7 +25,7 @@ class Source(NamedTuple):
     @property
     def busy(self) -> int:
         """The status that makes this sender come again: Alertmanager drops on 429."""
-        return 503 if self.kind == "alertmanager" else 429
+        return 503 if self.kind in {"alertmanager", "grafana"} else 429
 
 
 def build(config: settings.Settings, secrets: Mapping[str, list[str]]) -> dict[str, Source]:
@@ -44,7 +44,7 @@ def _build(name: str, source: settings.Source, secrets: list[str], monitoring: s
         source,
         authenticate.guard(name, source, secrets),
         rate.Bucket(source.rate),
-        registry.webhook(source.kind, monitoring),
+        registry.source(name, source, monitoring),
     )
 
 

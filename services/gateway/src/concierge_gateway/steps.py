@@ -12,8 +12,8 @@ _TICK = "tick "
 
 
 def own(trigger: messages.Trigger, kind: str) -> bool:
-    """Return whether the sender tells its steps apart itself: Zabbix always does, Alertmanager never."""
-    if kind in {"zabbix", "alertmanager"}:
+    """Return whether the sender tells its steps apart itself: Zabbix always does, Alertmanager and Grafana never."""
+    if kind != "generic":
         return kind == "zabbix"
     return bool(trigger.step) and not trigger.step.startswith(_TICK)
 
