@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -223,6 +224,32 @@ async def test_aggregates(backend: port.System, service: str) -> None:
     one = port.Aggregate(LOAD, 2, 1.5, 3.0, 1.0, 2.0)
     await backend.aggregates(port.Aggregates(service, time.time_ns(), 2, 1, (one,)))
     await backend.aggregates(port.Aggregates(service, time.time_ns(), 0, 0, ()))
+
+
+def report(service: str) -> port.Report:
+    """A change that an operator asked for."""
+    now = datetime.now(UTC)
+    outcome = messages.Outcome(
+        id=secrets.token_hex(8),
+        service=service,
+        target="shop",
+        result="converged",
+        before=1,
+        wanted=2,
+        after=2,
+        duration_ms=400,
+        command_id="",
+        correlation_id="c",
+        started_at=now,
+        at=now,
+    )
+    return port.Report(outcome)
+
+
+async def test_what_was_done_may_be_told_twice(backend: port.System, service: str) -> None:
+    told = report(service)
+    for _ in range(2):
+        await backend.report(told)
 
 
 async def test_nothing_is_wrong_with_a_service_that_is_new(backend: port.System, service: str) -> None:

@@ -121,6 +121,7 @@ def test_a_webhook_that_nobody_can_follow_says_why() -> None:
     [
         port.Report(decision("act", "ok"), command()),
         port.Report(decision("wait", "merged"), command()),
+        port.Report(decision("wait", "changing"), command()),
         port.Report(decision("nothing", "released"), command(verb="release", amount=0)),
         port.Report(decision("act", "below_min")),
         port.Report(outcome()),

@@ -15,6 +15,8 @@ SIGN = "[concierge "
 """How the end of each of our comments begins."""
 SILENT = frozenset({"release", "hold", "lift"})
 """Verbs that no problem waits for."""
+PASSING = frozenset({"changing", "merged"})
+"""Reasons to wait that are over with the change that runs, of which the next comment tells."""
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ def comment(report: port.Report) -> Comment | None:
         return None
     if isinstance(event, messages.Outcome):
         return _ended(event, command)
-    if event.verdict == "act" or event.reason == "merged":
+    if event.verdict == "act" or event.reason in PASSING:
         return None
     what = "waits" if event.verdict == "wait" else "was not done"
     head = f"Concierge: {_asked(command)} for {event.service} {what}: {event.reason}"
