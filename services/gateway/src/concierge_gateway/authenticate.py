@@ -12,9 +12,13 @@ class Guard:
     """Believes one source: every active key and token counts, so that they can be rotated without a gap."""
 
     def __init__(self, keys: Sequence[bytes], tokens: Sequence[str], tolerance: float) -> None:
+        self._tolerance = tolerance
+        self.renew(keys, tokens)
+
+    def renew(self, keys: Sequence[bytes], tokens: Sequence[str]) -> None:
+        """Believe these from now on, and no others."""
         self._keys = tuple(keys)
         self._tokens = tuple(_digest(token.encode()) for token in tokens)
-        self._tolerance = tolerance
 
     def check(self, headers: Mapping[str, str], body: bytes, now: float) -> None:
         """Raise Refusal 401 unless the request comes from the source; `now`: seconds since 1970."""
@@ -48,6 +52,11 @@ def guard(name: str, source: settings.Source, secrets: Sequence[str] = ()) -> Gu
         source: Its settings.
         secrets: HMAC secrets that stand in no file.
     """
+    return Guard(*proofs(name, source, secrets), source.tolerance)
+
+
+def proofs(name: str, source: settings.Source, secrets: Sequence[str]) -> tuple[list[bytes], list[str]]:
+    """Return every active key and token of a source; raises as `guard`."""
     path = f"gateway.sources.{name}"
     texts = list(secrets)
     if source.secret_file:
@@ -58,10 +67,9 @@ def guard(name: str, source: settings.Source, secrets: Sequence[str] = ()) -> Gu
             f"{path}: set secret_file (HMAC) or token_file (bearer): nobody is believed unproven"
         )
     try:
-        keys = [signature.key_of(text) for text in texts]
+        return [signature.key_of(text) for text in texts], tokens
     except errors.Permanent as error:
         raise errors.Permanent(f"{path}.secret_file: {error}") from error
-    return Guard(keys, tokens, source.tolerance)
 
 
 def _digest(token: bytes) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 import uvicorn
 
 from concierge_backends import port
-from concierge_gateway import actions, app, ledger, protocol, publish, repair, sources, webhooks
+from concierge_gateway import actions, app, ledger, protocol, publish, renewal, repair, sources, webhooks
 from concierge_proto import bus, errors, health, settings
 
 log = logging.getLogger(__name__)
@@ -62,11 +62,15 @@ async def run(
         if problems is None:
             problems = await stack.enter_async_context(sources.asking(config))
         group = await stack.enter_async_context(asyncio.TaskGroup())
-        mending = group.create_task(repair.Repair(config, link, book, receiver, problems).run())
+        beside = [
+            group.create_task(repair.Repair(config, link, book, receiver, problems).run()),
+            group.create_task(renewal.run(known, secrets or {})),
+        ]
         try:
             await _serve(server, opened, listening)
         finally:
-            mending.cancel()
+            for task in beside:
+                task.cancel()
 
 
 class _Server(uvicorn.Server):
