@@ -134,6 +134,10 @@ async def test_a_service_that_is_not_there_is_refused_by_name(target: port.Targe
     assert set(await target.read()) == {"web", "web-admin"}
 
 
+async def test_nothing_stands_in_the_way_of_more(target: port.Target) -> None:
+    assert [await target.why_not(service, 9) for service in ("web", "web-admin")] == ["", ""]
+
+
 @pytest.mark.parametrize("kind", KINDS[1:])  # each memory is a place of its own
 async def test_one_place_is_one_place_under_two_names(
     kind: str, place: tuple[settings.Target, dict[str, settings.Service]], nats_url: str

@@ -73,6 +73,8 @@ def _stored(known: Known, found: state.State, now: datetime) -> Iterator[str]:
     if found.running:
         began = _clock(found.running.started_at)
         yield f"under way: {found.running.before} → {found.running.wanted} since {began}"
+    if found.obstacle:
+        yield f"can't have {known.policy.max} instances: {found.obstacle}"
     for hold in (found.hold, found.drift):
         if hold and now < hold.until:
             yield f"hold: {fold.describe(hold)}"

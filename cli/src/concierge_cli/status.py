@@ -111,6 +111,8 @@ def page(row: Row) -> Text:
     text = Text()
     text.append(row.service, style="bold" if row.good else "bold red")
     text.append(f" on {where}, {row.min} to {row.max} instances, {heard}")
+    if row.state.get("obstacle"):
+        text.append(f"\n  can't have {row.max} instances: {row.state['obstacle']}", style="red")
     for line in sorted(filter(None, (row.last_trigger, row.last_decision, row.last_outcome))) or [
         "nothing yet"
     ]:

@@ -41,6 +41,9 @@ class Paper:
         with self._path.open("a") as file:
             file.write(f"{intent} {count}\n")
 
+    async def why_not(self, service: str, most: int) -> str:
+        return ""
+
     async def close(self) -> None: ...
 
 

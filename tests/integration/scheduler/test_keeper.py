@@ -393,3 +393,13 @@ class TestHolders:
         ):
             await ear.until(lambda: ear.controls)
         assert ear.controls == ["hold_set"]
+
+
+async def test_what_can_not_scale_is_said_before_the_first_command(link: bus.Bus) -> None:
+    target = stage.place(web=1)
+    target.obstacles["web"] = "web has `container_name: one`: take it out"
+    async with stage.hearing(link) as ear, stage.keeping(link, target, {"web": stage.policy()}):
+        await ear.until(lambda: "cannot_scale" in ear.controls)
+    entry = await link.store("concierge_services").get("web")
+    assert entry
+    assert b"container_name: one" in entry.value

@@ -34,6 +34,7 @@ SERVICES: dict[str, dict[str, object]] = {
     "hosted": {"hostname": "always-me"},
     "fixed": {"ports": [f"127.0.0.1:{PORT}:80"]},
     "ranged": {"ports": ["127.0.0.1:32700-32767:80", "80"]},
+    "big": {"mem_limit": "1g"},
     "pulled": {"image": "concierge-tests/nobody-has-this:1", "pull_policy": "always"},
 }
 
@@ -146,11 +147,13 @@ async def test_the_project_is_named_by_its_file(project: settings.Target) -> Non
 
 async def test_what_can_not_have_two_says_why(project: settings.Target) -> None:
     target = compose.Compose("shop", project, configured(*SERVICES, "nosuch"))
-    assert [await target.why_not(name) for name in ("web", "ranged")] == ["", ""]
-    assert "container_name: the-only-one" in await target.why_not("named")
-    assert "hostname: always-me" in await target.why_not("hosted")
-    assert f"fixed host port {PORT}" in await target.why_not("fixed")
-    assert "no service of the compose file" in await target.why_not("nosuch")
+    assert [await target.why_not(name, 9) for name in ("web", "ranged")] == ["", ""]
+    assert "container_name: the-only-one" in await target.why_not("named", 9)
+    assert "hostname: always-me" in await target.why_not("hosted", 9)
+    assert f"fixed host port {PORT}" in await target.why_not("fixed", 9)
+    assert "no service of the compose file" in await target.why_not("nosuch", 9)
+    assert "68 host ports (32700-32767) and max is 99" in await target.why_not("ranged", 99)
+    assert "big takes 1024 MB an instance" in await target.why_not("big", 9999)
 
 
 async def test_docker_refuses_what_can_not_have_two(project: settings.Target) -> None:

@@ -96,7 +96,7 @@ async def loads(link: bus.Bus, expected: dict[str, float]) -> None:
 async def test_couriers_report_what_the_customers_bring(
     link: bus.Bus, scene: Path, shop: port.Target
 ) -> None:
-    assert [await compose_of(shop).why_not("web")] == [""]
+    assert [await compose_of(shop).why_not("web", 9)] == [""]
     (one,) = (await containers.until(shop, "web", 1)).instances
     await loads(link, {one.hostname: 0.5})
     (scene / "load").write_text("1.6\n", "utf-8")

@@ -121,6 +121,23 @@ async def test_a_global_service_has_no_number(name: str) -> None:
         assert (await containers.until(target, "web", 1)).wanted == 1
         with pytest.raises(errors.Permanent, match="global service"):
             await target.scale("web", 2, "i1")
+        assert "no replicated service" in await target.why_not("web", 2)
+
+
+async def test_what_can_not_have_so_many_says_why(name: str) -> None:
+    big = f"{name}-big"
+    services = {
+        ours: settings.Service(target="shop", name=theirs, max=9)
+        for ours, theirs in {"web": name, "big": big, "gone": f"{name}-gone"}.items()
+    }
+    async with (
+        containers.swarm([big], "--reserve-memory", "1g"),
+        swarm.open("shop", place(), services, "") as target,
+    ):
+        assert await target.why_not("web", 9999) == ""
+        assert await target.why_not("big", 1) == ""
+        assert f"{big} takes 1024 MB an instance" in await target.why_not("big", 9999)
+        assert "docker service ls" in await target.why_not("gone", 2)
 
 
 async def test_a_service_that_is_not_there_is_not_read(name: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from concierge_proto import messages
-from concierge_scheduler import decide, state, turn
+from concierge_scheduler import controls, decide, state, turn
 from tests.unit.scheduler.hands import NOW, at, blank, command, heard, outcome, policy, said, taken, view
 
 HOLD = state.Hold(direction="both", until=at(60), owner="ann", reason="sale")
@@ -255,7 +255,7 @@ class TestDrift:
         assert turn.step(policy(), blank(count=2), view(0), NOW).drift
 
     def test_our_own_change_is_none(self) -> None:
-        assert turn.adopt(policy(), blank(count=2, running=RUNNING), 3, NOW).drift is None
+        assert controls.adopt(policy(), blank(count=2, running=RUNNING), 3, NOW).drift is None
 
     def test_a_process_that_died_is_replaced_at_once(self) -> None:
         found = turn.step(TestRepair.own, blank(count=2), view(1), NOW)
@@ -271,3 +271,16 @@ def test_a_clock_set_back_does_not_stretch_a_cooldown() -> None:
 
 def test_a_service_of_nobody_is_refused() -> None:
     assert turn.unknown(command(), NOW).reason == "unknown_service"
+
+
+class TestObstacle:
+    def test_is_said_once_and_when_it_is_gone(self) -> None:
+        found = controls.foresee(blank(), "web has `container_name: one`", NOW)
+        assert controls.foresee(found, "web has `container_name: one`", at(600)) == found
+        gone = controls.foresee(found, "", at(600))
+        events = [state.read(letter) for letter in gone.unsaid]
+        assert [one.what for one in events if isinstance(one, messages.Control)] == [
+            "cannot_scale",
+            "can_scale",
+        ]
+        assert gone.obstacle == ""

@@ -14,7 +14,7 @@ import asyncio
 import logging
 
 from concierge_proto import errors, messages, settings
-from concierge_scheduler import converge, metrics, turn
+from concierge_scheduler import controls, converge, metrics, turn
 from concierge_scheduler.bounds import View
 from concierge_scheduler.ledger import Ledger
 from concierge_scheduler.state import Change, State
@@ -49,6 +49,19 @@ class Attendant:
         if state.unsaid:
             await self._ledger.publish()
         self.wake()
+
+    async def preflight(self) -> None:
+        """Find out what would stop the service from having `max` instances, and say so while nobody needs them."""
+        service = self._ledger.service
+        try:
+            found = await self._place.target.why_not(service, self._policy.max)
+        except errors.Permanent as error:
+            found = str(error)
+        if found:
+            log.warning("%s can't have %d instances: %s", service, self._policy.max, found)
+        now = self._place.now()
+        await self._ledger.change(lambda known: controls.foresee(known, found, now))
+        await self._ledger.publish()
 
     async def run(self) -> None:
         """Take turns until cancelled."""

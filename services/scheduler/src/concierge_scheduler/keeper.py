@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 WATCH = 30.0
 """Seconds between two listings that look for drift and dead instances."""
+PREFLIGHT = 600.0
+"""Seconds between two rounds that ask what would stop the services from having `max` instances."""
 _CLOSELY, _LOOKS = 1.0, 5
 """Seconds between the looks after an instance said that it stops, for it says so before it is gone."""
 _ACK_WAIT = 5.0
@@ -125,6 +127,7 @@ class Keeper:
                 group.create_task(attendant.run())
             group.create_task(worker.run())
             group.create_task(self._watch(place))
+            group.create_task(self._foresee())
             self.attended = True
             self.attending.set()
 
@@ -161,6 +164,18 @@ class Keeper:
         )
         await self._link.publish(message)
         metrics.count(decision)
+
+    async def _foresee(self) -> NoReturn:
+        """One service after the other: nobody waits for it."""
+        while True:
+            for attendant in self._attendants.values():
+                try:
+                    await attendant.preflight()
+                except errors.ConciergeError as error:
+                    log.info("target %s: no preflight: %s", self._name, error)
+                except Exception:
+                    log.exception("target %s: unexpected, no preflight", self._name)
+            await asyncio.sleep(PREFLIGHT)
 
     async def _watch(self, place: Place) -> None:
         """List the target now and then, and at once when an instance says that it stops."""

@@ -104,6 +104,8 @@ class State(_Part, frozen=True, kw_only=True):
     """Ours, after somebody else changed the count."""
     count: int | None = None
     """Last written or adopted; None: never seen."""
+    obstacle: str = ""
+    """Why the service can't have `max` instances, as the last preflight found it."""
     applied: dict[str, datetime] = {}
     """Ids of commands taken in, until their expiry."""
     refused: tuple[Refusal, ...] = ()

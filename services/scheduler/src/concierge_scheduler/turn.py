@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from concierge_proto import identity, messages, settings
-from concierge_scheduler import decide, fold
+from concierge_scheduler import controls, decide, fold
 from concierge_scheduler import state as document
 from concierge_scheduler.state import State
 
@@ -37,7 +37,7 @@ def step(
     """Decide, and write the decision down: with `running` set, the next thing to do is to call Docker."""
     state = forget(state, now)
     if view and view.observed:
-        state = adopt(policy, state, view.observed.wanted, now)
+        state = controls.adopt(policy, state, view.observed.wanted, now)
     decision = decide.decide(policy, state, view, now)
     while decision.verdict == "refuse":
         state = _close(state, decision)
@@ -66,27 +66,6 @@ def finish(state: State, outcome: messages.Outcome, count: int | None = None) ->
             else _change(state, in_at=outcome.at)
         )
     return document.say(state, outcome, outcome.id, change.id)
-
-
-def adopt(policy: settings.Service, state: State, count: int, now: datetime) -> State:
-    """Take over a count that is not the one we wrote; leave alone for a while what somebody else did.
-
-    A process target belongs to us alone: there it is an instance that died. A service that comes up from nothing
-    was started, and not scaled by somebody who knows better.
-    """
-    if state.running or count == state.count:
-        return state
-    before, state = state.count, _change(state, count=count)
-    if before is None:
-        return state
-    what = "drift" if before else "started"
-    detail = f"{before} → {count}, not by us"
-    if before and policy.process is None:
-        until = now + timedelta(seconds=policy.drift_hold)
-        state = _change(state, drift=document.Hold(until=until, owner="drift", reason=detail))
-    cause = identity.derive(what, state.service, str(before), str(count), now.isoformat())
-    control = messages.Control(service=state.service, what=what, detail=detail, correlation_id=cause, at=now)
-    return document.say(state, control, cause)
 
 
 def forget(state: State, now: datetime) -> State:
@@ -212,20 +191,8 @@ def _answer_refused(policy: settings.Service, state: State, now: datetime) -> St
         decision = _decision(policy, one.command, verdict, one.reason, one.detail, now)
         state = document.say(state, decision, decision.id, one.command.id)
         if one.reason in {"hold_set", "hold_lifted"}:
-            state = _control(state, one)
+            state = controls.confirm(state, one)
     return state
-
-
-def _control(state: State, one: document.Refusal) -> State:
-    control = messages.Control(
-        service=state.service,
-        what=one.reason,
-        detail=one.detail,
-        owner=one.command.owner,
-        correlation_id=one.command.correlation_id,
-        at=one.command.issued_at,
-    )
-    return document.say(state, control, identity.derive("control", one.command.id), one.command.id)
 
 
 def _decision(

@@ -2,16 +2,19 @@
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 
 import msgspec
 
 from concierge_proto import settings
-from concierge_scheduler.targets import docker, port
+from concierge_scheduler.targets import docker, port, preflight
 
 ENDED = frozenset({"exited", "dead", "removing"})
 ILL = ("(unhealthy)", "(health: starting)")
+ROUND = 5.0
+"""Seconds for which the compose file is taken as read."""
 SHORT = 12
 """Characters of its id that a container has for a hostname, unless the file sets one."""
 
@@ -32,19 +35,14 @@ ROW = (
 )
 
 
-class _Port(msgspec.Struct, frozen=True):
-    published: str | int = ""
-
-
-class _Part(msgspec.Struct, frozen=True):
-    container_name: str = ""
-    hostname: str = ""
-    ports: tuple[_Port, ...] = ()
-
-
 class _File(msgspec.Struct, frozen=True):
     name: str
-    services: dict[str, _Part] = {}
+    services: dict[str, preflight.Part] = {}
+
+
+class _Engine(msgspec.Struct, frozen=True):
+    memory: int = msgspec.field(name="MemTotal")
+    cpus: int = msgspec.field(name="NCPU")
 
 
 class Compose:
@@ -54,6 +52,8 @@ class Compose:
         self.name = name
         self._client = docker.Client(name, target, services)
         self._project = target.project
+        self._engine: _Engine | None = None
+        self._known: tuple[float, _File] | None = None
         self._one_by_one: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def identity(self) -> str:
@@ -84,13 +84,13 @@ class Compose:
                 *("--no-build", "--quiet-pull", "--pull", "never", theirs),
             )
 
-    async def why_not(self, service: str) -> str:
-        """Return why the service can't have several instances, with the remedy; empty: it can."""
+    async def why_not(self, service: str, most: int) -> str:
         theirs = self._client.called(service)
-        part = (await self._file()).services.get(theirs)
+        part = (await self._recent()).services.get(theirs)
         if part is None:
             return f"{theirs} is no service of the compose file (or of a profile that the target leaves out)"
-        return _obstacle(theirs, part)
+        room = await self._room()
+        return preflight.composed(theirs, part, most) or preflight.fits(theirs, part.need, most, [room])
 
     async def close(self) -> None:
         await self._client.close()
@@ -99,6 +99,19 @@ class Compose:
         if not self._project:
             self._project = (await self._file()).name
         return self._project
+
+    async def _room(self) -> preflight.Node:
+        if self._engine is None:
+            self._engine = self._client.decode(
+                _Engine, await self._client.run("info", "--format", "{{json .}}")
+            )
+        return preflight.Node(self._engine.memory, self._engine.cpus * 10**9)
+
+    async def _recent(self) -> _File:
+        """Read the file once for a round over all services."""
+        if self._known is None or time.monotonic() - self._known[0] > ROUND:
+            self._known = (time.monotonic(), await self._file())
+        return self._known[1]
 
     async def _file(self) -> _File:
         return self._client.decode(_File, await self._client.compose("config", "--format", "json"))
@@ -135,14 +148,3 @@ def _instance(row: Row) -> port.Instance:
         healthy=not row.status.endswith(ILL),
         detail=row.status,
     )
-
-
-def _obstacle(name: str, part: _Part) -> str:
-    if part.container_name:
-        return f"{name} has `container_name: {part.container_name}`, so there can be one only: take it out"
-    if part.hostname:
-        return f"{name} has `hostname: {part.hostname}`, so its couriers could not be told apart: take it out"
-    for published in (str(each.published) for each in part.ports):
-        if published and "-" not in published:
-            return f"{name} publishes the fixed host port {published}: publish a range of ports, or none"
-    return ""

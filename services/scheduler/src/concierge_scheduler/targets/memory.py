@@ -22,7 +22,7 @@ class Memory:
 
     Knobs: `failing` is raised by every call and every reading until it is None again; `delay` is how many
     seconds a call takes; `stuck` instances of a service never become healthy; `changing` services are
-    in a rollout.
+    in a rollout; `obstacles` is what a preflight finds.
     """
 
     def __init__(self, name: str, services: Mapping[str, settings.Service]) -> None:
@@ -35,6 +35,7 @@ class Memory:
         self.delay = 0.0
         self.stuck: dict[str, int] = {}
         self.changing: set[str] = set()
+        self.obstacles: dict[str, str] = {}
 
     async def identity(self) -> str:
         self._fail()
@@ -52,6 +53,10 @@ class Memory:
         await asyncio.sleep(self.delay)
         self.counts[service] = count
         self.intents[service] = intent
+
+    async def why_not(self, service: str, most: int) -> str:  # noqa: ARG002 - there is room
+        self._fail()
+        return self.obstacles.get(service, "")
 
     async def close(self) -> None:
         """Nothing was started."""

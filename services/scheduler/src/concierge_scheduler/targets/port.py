@@ -59,6 +59,10 @@ class Target(Protocol):
         """Make it `count`. Returns when the call has returned; only a `read` shows whether it took effect."""
         ...
 
+    async def why_not(self, service: str, most: int) -> str:
+        """Return why the service can't have `most` instances, with the remedy; empty: nothing is known against it."""
+        ...
+
     async def close(self) -> None:
         """Let go of what was started to talk to it; instances live on."""
         ...

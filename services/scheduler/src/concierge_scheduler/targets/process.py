@@ -63,6 +63,14 @@ class Process:
                 self._start(service, next(free))
             await asyncio.gather(*(self._end(service, n) for n in numbers[max(count, 0) :]))
 
+    async def why_not(self, service: str, most: int) -> str:  # noqa: ARG002 - as many as there are ports
+        process = self._services[service].process
+        if process is None:
+            return f"{service} has no command: add [services.{service}.process]"
+        if shutil.which(process.command[0]) is None and "{" not in process.command[0]:
+            return f"{service}: there is no program {process.command[0]}: install it, or write its full path"
+        return ""
+
     async def end_all(self) -> None:
         """End every instance."""
         await asyncio.gather(*(self.scale(service, 0, "end") for service in self._services))

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 import msgspec
 
 from concierge_proto import errors, settings
-from concierge_scheduler.targets import docker, failures, port
+from concierge_scheduler.targets import docker, failures, port, preflight
 
 TRIES = 6
 """Of an update that met somebody else's; eight at once need four."""
@@ -48,8 +48,23 @@ class _Container(msgspec.Struct, frozen=True, rename="pascal"):
     hostname: str = ""
 
 
+class _Reserved(msgspec.Struct, frozen=True, rename="pascal"):
+    memory_bytes: int = 0
+    nano_cpus: int = msgspec.field(name="NanoCPUs", default=0)
+
+
+class _Resources(msgspec.Struct, frozen=True, rename="pascal"):
+    reservations: _Reserved = _Reserved()
+
+
 class _Template(msgspec.Struct, frozen=True, rename="pascal"):
     container_spec: _Container = _Container()
+    resources: _Resources | None = None
+
+    @property
+    def need(self) -> preflight.Need:
+        kept = self.resources.reservations if self.resources else _Reserved()
+        return preflight.Need(kept.memory_bytes, kept.nano_cpus)
 
 
 class _Replicated(msgspec.Struct, frozen=True, rename="pascal"):
@@ -142,6 +157,22 @@ class Swarm:
         """
         words = ("service", "ps", "--no-trunc", "--filter", "desired-state=running", "--format", "{{json .}}")
         return len(await self._client.rows(Task, *words, target)) <= count
+
+    async def why_not(self, service: str, most: int) -> str:
+        theirs = self._client.called(service)
+        found = await self._client.rows(Service, "service", "inspect", "--format", "{{json .}}", theirs)
+        spec = next((one.spec for one in found if one.spec.name == theirs), None)
+        if spec is None:
+            return f"the swarm has no service {theirs}: `docker service ls` shows them"
+        if spec.mode.replicated is None:
+            return f"{theirs} is no replicated service and has no number: create it with `--mode replicated`"
+        return preflight.fits(theirs, spec.task_template.need, most, await self._nodes())
+
+    async def _nodes(self) -> list[preflight.Node]:
+        names = (await self._client.run("node", "ls", "--quiet")).split()
+        shape = "{{json .Description.Resources}}"
+        found = await self._client.rows(_Reserved, "node", "inspect", "--format", shape, *names)
+        return [preflight.Node(one.memory_bytes, one.nano_cpus) for one in found]
 
     async def close(self) -> None:
         await self._client.close()

@@ -1,0 +1,57 @@
+"""What a service is told about itself without a command: drift, an obstacle, a hold. Pure: no clock, no I/O."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from concierge_proto import identity, messages, settings
+from concierge_scheduler import state as document
+from concierge_scheduler.state import State
+
+_change = msgspec.structs.replace
+
+
+def adopt(policy: settings.Service, state: State, count: int, now: datetime) -> State:
+    """Take over a count that is not the one we wrote; leave alone for a while what somebody else did.
+
+    A process target belongs to us alone: there it is an instance that died. A service that comes up from nothing
+    was started, and not scaled by somebody who knows better.
+    """
+    if state.running or count == state.count:
+        return state
+    before, state = state.count, _change(state, count=count)
+    if before is None:
+        return state
+    what = "drift" if before else "started"
+    detail = f"{before} → {count}, not by us"
+    if before and policy.process is None:
+        until = now + timedelta(seconds=policy.drift_hold)
+        state = _change(state, drift=document.Hold(until=until, owner="drift", reason=detail))
+    cause = identity.derive(what, state.service, str(before), str(count), now.isoformat())
+    control = messages.Control(service=state.service, what=what, detail=detail, correlation_id=cause, at=now)
+    return document.say(state, control, cause)
+
+
+def foresee(state: State, obstacle: str, now: datetime) -> State:
+    """Keep what stands in the way of more instances, and say it when that is news."""
+    if obstacle == state.obstacle:
+        return state
+    what = "cannot_scale" if obstacle else "can_scale"
+    cause = identity.derive(what, state.service, obstacle, now.isoformat())
+    control = messages.Control(
+        service=state.service, what=what, detail=obstacle, correlation_id=cause, at=now
+    )
+    return document.say(_change(state, obstacle=obstacle), control, cause)
+
+
+def confirm(state: State, one: document.Refusal) -> State:
+    """Put an operator's hold, or its end, on record."""
+    control = messages.Control(
+        service=state.service,
+        what=one.reason,
+        detail=one.detail,
+        owner=one.command.owner,
+        correlation_id=one.command.correlation_id,
+        at=one.command.issued_at,
+    )
+    return document.say(state, control, identity.derive("control", one.command.id), one.command.id)
