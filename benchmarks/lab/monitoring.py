@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from benchmarks.lab import documents
 from concierge_backends.zabbix import api, provision
-from concierge_backends.zabbix.provision import templates
+from concierge_backends.zabbix.provision.library import enfield
 from concierge_proto import settings
 
 PATIENCE = 240.0
@@ -28,7 +28,7 @@ async def prepared(config: settings.Settings) -> AsyncIterator[api.Api]:
 
 async def _trim(door: api.Api) -> None:
     """Take away the item prototypes that the article's server did not have."""
-    (made,) = await door.call("template.get", {"filter": {"host": templates.INSTANCE}})
+    (made,) = await door.call("template.get", {"filter": {"host": enfield.NAME}})
     found = await door.call("itemprototype.get", {"hostids": [made["templateid"]], "output": ["key_"]})
     kept = {f"timer[{{#NAME}},{field}]" for field in documents.WITH_ITEMS}
     await door.call("itemprototype.delete", [one["itemid"] for one in found if one["key_"] not in kept])

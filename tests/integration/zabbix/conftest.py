@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from concierge_backends.zabbix import api, names, packets, provision, trapper
-from concierge_backends.zabbix.provision import templates
+from concierge_backends.zabbix.provision import elements
 from concierge_proto import settings
 from tests import peer
 
@@ -180,7 +180,7 @@ def ready(
     async def applied(*given: str) -> list[provision.Change]:
         changes = await apply(*given)
         (made,) = await door.call("host.get", {"filter": {"host": host}})
-        await door.call("item.create", templates.item(made["hostid"], key, key))
+        await door.call("item.create", elements.item(made["hostid"], key, key))
         port = trapper.Trapper([server.trapper], 5)
         await until(lambda: port.deliver(host, [packets.row(host, key, 1, time.time_ns())]))
         return changes

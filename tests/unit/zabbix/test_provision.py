@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from concierge_backends.zabbix import names, webhook
-from concierge_backends.zabbix.provision import actions, ledger, media, people, services, templates
+from concierge_backends.zabbix.provision import actions, elements, ledger, media, people, services
 from concierge_proto import errors, settings
 
 
@@ -141,11 +141,6 @@ def test_the_role_names_every_action(*, seven: bool) -> None:
     assert ("history.push" in rules["api"]) is seven
 
 
-def test_every_kind_has_a_rule_and_prototypes() -> None:
-    assert [doc["key_"] for doc in templates.prototypes("1", "gauge", "2")] == ["gauge[{#NAME},value]"]
-    assert len(templates.prototypes("1", "timer", "2")) == 16
-
-
 def test_expressions_are_read_back_as_they_were_written() -> None:
     found = {
         "expression": "{1}>{$MAX} and {2}=0",
@@ -157,7 +152,7 @@ def test_expressions_are_read_back_as_they_were_written() -> None:
             {"functionid": "2", "itemid": "7", "function": "nodata", "parameter": "$,{$SILENT}"},
         ],
     }
-    assert templates.expressions(found) == {
+    assert elements.expressions(found) == {
         "expression": "last(/T/a.b)>{$MAX} and nodata(/T/a.b,{$SILENT})=0",
         "recovery_expression": "",
     }

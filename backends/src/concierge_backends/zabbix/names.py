@@ -6,7 +6,7 @@ from concierge_backends import port
 from concierge_backends.zabbix import keys
 from concierge_proto import errors, metric, settings
 
-STATE, REASON = "container.state", "container.state.reason"
+STATE, REASON, PING = "container.state", "container.state.reason", "container.ping"
 ELAPSED = "courier.elapsed"
 HEARD, RUNNING = "service.heard", "service.running"
 COUNTS = {"heard": HEARD, "running": RUNNING}

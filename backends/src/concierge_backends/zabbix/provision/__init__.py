@@ -1,19 +1,20 @@
 """Sets a Zabbix server up for the loop, again and again to the same end.
 
-From bottom to top: `ledger` compares and writes; `templates`, `services`, `media`, `people` and `actions`
-say what is wanted; this module walks through them in the order in which one needs the other's id.
+From bottom to top: `ledger` compares and writes; `library` holds the templates as Zabbix imports them, and `imports`
+brings them in; `services` (of `elements`), `media`, `people` and `actions` say what else is wanted; this module
+walks through them in the order in which one needs the other's id.
 Only the API is used: what it returns is what is compared, on an empty server and on a used one.
 """
 
 from concierge_backends.zabbix import api, names
-from concierge_backends.zabbix.provision import actions, ledger, media, people, services, templates
+from concierge_backends.zabbix.provision import actions, imports, ledger, media, people, services
 from concierge_backends.zabbix.provision.ledger import Change
+from concierge_backends.zabbix.provision.library import application, service
 from concierge_proto import settings
 
 __all__ = ["Change", "apply"]
 
 HOST_GROUP = ledger.Kind("host group", "hostgroup", "groupid", "name")
-TEMPLATE_GROUP = ledger.Kind("template group", "templategroup", "groupid", "name")
 
 
 async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
@@ -58,26 +59,19 @@ async def _walk(
     book: ledger.Ledger, config: settings.Settings, hook: str, front_end: str, secret: str
 ) -> None:
     groups = await _host_groups(book, config)
-    template_group = await _template_group(book)
-    shared = await templates.settle(book, template_group)
-    own = await _service_templates(book, config, template_group, shared[templates.INSTANCE])
-    triggers = await services.settle(book, config, groups[services.GROUP], shared[templates.SERVICE])
+    shared = await imports.settle(book, list(config.services))
+    triggers = await services.settle(book, config, groups[services.GROUP], shared[service.NAME])
     media_id = await media.settle(book, hook, front_end, secret)
     user_id = await people.settle(book, groups.values(), media_id)
     docs = []
-    for name, service in config.services.items():
+    for name, own in config.services.items():
         docs += [
             actions.on_trigger(name, threshold, triggers[name, threshold.name], media_id, user_id)
-            for threshold in service.triggers
+            for threshold in own.triggers
         ]
         group = groups[names.host_group(config, name)]
-        docs.append(actions.on_registration(name, group, own[instance_template(name)]))
+        docs.append(actions.on_registration(name, group, shared[application.of(name)]))
     await actions.settle(book, docs)
-
-
-def instance_template(service: str) -> str:
-    """A template a service: its tag `service` is on every problem of its instances, on 6.0 too."""
-    return f"{templates.INSTANCE} of {service}"
 
 
 async def _host_groups(book: ledger.Ledger, config: settings.Settings) -> dict[str, str]:
@@ -85,25 +79,3 @@ async def _host_groups(book: ledger.Ledger, config: settings.Settings) -> dict[s
     docs = [{"name": name} for name in dict.fromkeys(wanted)]
     found = await book.find("hostgroup.get", {"filter": {"name": wanted}})
     return await book.settle(HOST_GROUP, docs, found)
-
-
-async def _template_group(book: ledger.Ledger) -> str:
-    kind = TEMPLATE_GROUP if book.seven else HOST_GROUP
-    found = await book.find(f"{kind.api}.get", {"filter": {"name": [templates.GROUP]}})
-    ids = await book.settle(kind, [{"name": templates.GROUP}], found)
-    return ids[templates.GROUP]
-
-
-async def _service_templates(
-    book: ledger.Ledger, config: settings.Settings, group: str, base: str
-) -> dict[str, str]:
-    docs = [
-        templates.template(
-            instance_template(service),
-            group,
-            templates=[{"templateid": base}],
-            tags=[{"tag": "service", "value": service}],
-        )
-        for service in config.services
-    ]
-    return await templates.settle_templates(book, docs)

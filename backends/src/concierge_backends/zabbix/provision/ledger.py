@@ -17,11 +17,22 @@ Doc = dict[str, Any]
 class Change(msgspec.Struct, frozen=True):
     """What was done, or in a plan would be done, about one object."""
 
-    change: Literal["create", "update", "none"]
+    change: Literal["create", "update", "delete", "none"]
     kind: str
     name: str
-    fields: tuple[str, ...] = ()
-    """Which of them an update changes."""
+    before: dict[str, Any] = {}
+    """The fields that an update changes, as they were found."""
+    after: dict[str, Any] = {}
+    """The same fields, as they are wanted."""
+
+
+def update(kind: str, name: str, before: Doc, after: Doc) -> Change:
+    """Return the change from one document to another; "none" where they say the same."""
+    fields = [field for field in {**before, **after} if before.get(field) != after.get(field)]
+    if not fields:
+        return Change("none", kind, name)
+    old, new = ({field: doc.get(field) for field in fields} for doc in (before, after))
+    return Change("update", kind, name, old, new)
 
 
 class Kind(NamedTuple):
@@ -62,6 +73,14 @@ class Ledger:
         found: list[Doc] = await self._door.call(method, {"output": "extend", **params})
         return found
 
+    async def ask(self, method: str, params: Mapping[str, Any]) -> Any:
+        """Return the answer of a method that changes nothing."""
+        return await self._door.call(method, params)
+
+    async def write(self, method: str, params: Any) -> Any:
+        """Call a method that changes something; a plan does not, and gets None."""
+        return None if self._dry else await self._door.call(method, params)
+
     async def settle(self, kind: Kind, wanted: Sequence[Doc], found: Sequence[Doc]) -> dict[str, str]:
         """Create what is missing, update what differs; return the ids by name."""
         have = {doc[kind.name]: doc for doc in found}
@@ -72,29 +91,23 @@ class Ledger:
             if old := have.get(doc[kind.name]):
                 updates += self._update(kind, old, doc)
         ids |= await self._create(kind, missing)
-        if updates and not self._dry:
-            await self._door.call(f"{kind.api}.update{kind.suffix}", updates)
+        if updates:
+            await self.write(f"{kind.api}.update{kind.suffix}", updates)
         return {doc[kind.name]: ids[doc[kind.name]] for doc in wanted}
 
     def _update(self, kind: Kind, old: Doc, doc: Doc) -> list[Doc]:
-        changed = difference(kind, old, doc)
-        self._note("update" if changed else "none", kind, doc, tuple(changed))
+        name, changed = str(doc[kind.name]), difference(kind, old, doc)
+        self.changes.append(update(kind.title, name, {field: old.get(field) for field in changed}, changed))
         hidden = {field: doc[field] for field in kind.hidden}
         return [{kind.id: old[kind.id], **hidden, **changed}] if changed else []
 
     async def _create(self, kind: Kind, docs: Sequence[Doc]) -> dict[str, str]:
-        for doc in docs:
-            self._note("create", kind, doc)
-        names = [doc[kind.name] for doc in docs]
-        if not docs or self._dry:
+        names = [str(doc[kind.name]) for doc in docs]
+        self.changes += [Change("create", kind.title, name) for name in names]
+        made = await self.write(f"{kind.api}.create{kind.suffix}", list(docs)) if docs else None
+        if made is None:
             return {name: NEW + name for name in names}
-        made = await self._door.call(f"{kind.api}.create{kind.suffix}", list(docs))
         return dict(zip(names, map(str, made[f"{kind.id}s"]), strict=True))
-
-    def _note(
-        self, change: Literal["create", "update", "none"], kind: Kind, doc: Doc, fields: tuple[str, ...] = ()
-    ) -> None:
-        self.changes.append(Change(change, kind.title, str(doc[kind.name]), fields))
 
 
 def difference(kind: Kind, old: Doc, doc: Doc) -> Doc:

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from concierge_backends.zabbix import keys, names, problems
-from concierge_backends.zabbix.provision import ledger, templates
+from concierge_backends.zabbix.provision import elements, ledger
 from concierge_backends.zabbix.provision.ledger import Doc
 from concierge_proto import errors, settings
 
@@ -32,7 +32,7 @@ def host(config: settings.Settings, service: str, group: str, template: str) -> 
             {"macro": "{$SERVICE_HOSTGROUP}", "value": names.host_group(config, service)},
             {"macro": "{$FRESH}", "value": seconds(config.services[service].fresh)},
         ],
-        "tags": [{"tag": "service", "value": service}],
+        "tags": [{"tag": "concierge", "value": "service"}, {"tag": "service", "value": service}],
     }
 
 
@@ -41,9 +41,9 @@ def items(service: settings.Service, host_id: str) -> list[Doc]:
     docs: list[Doc] = []
     for one in names.tracked(service):
         title = f"{one.metric.name} {one.metric.field}: {one.of} of all instances"
-        docs.append(templates.item(host_id, one.key, title))
+        docs.append(elements.item(host_id, one.key, title))
         docs.append(
-            templates.calculated(
+            elements.calculated(
                 host_id, one.key.replace("service.", "foreach.", 1), f"{title} (calculated)", formula(one)
             )
         )
@@ -151,8 +151,8 @@ async def settle(
     triggers: dict[tuple[str, str], str] = {}
     for name, service in config.services.items():
         host_id = ids[names.service_host(config, name)]
-        await templates.settle_items(book, host_id, items(service, host_id))
+        await elements.settle_items(book, host_id, items(service, host_id))
         wanted = [trigger(config, name, threshold) for threshold in service.triggers]
-        made = await templates.settle_triggers(book, "hostids", host_id, wanted)
+        made = await elements.settle_triggers(book, host_id, wanted)
         triggers |= {(name, threshold): number for threshold, number in made.items()}
     return triggers
