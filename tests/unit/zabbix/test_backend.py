@@ -118,17 +118,17 @@ async def test_values_of_a_new_instance_come_once_more_with_their_own_time(
     assert clocks == {divmod(sent.time_ns, 10**9)}
 
 
-async def test_the_newest_snapshot_replaces_one_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_newest_values_of_each_key_wait_and_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parked, "FIRST", 0.05)
     server = Server()
     async with opened(server) as (system, _):
-        await system.snapshot(snapshot(1))
-        await system.snapshot(snapshot(2, seq=2))
+        for number in range(1, 6):
+            await system.snapshot(snapshot(number, seq=number))
         server.keys = {"gauge[g0,value]"}
         async with asyncio.timeout(5):
             await server.taking.wait()
-            await asyncio.gather(*system._parked._tasks.values())
-    assert [row["value"] for row in server.taken] == ["2"]
+            await asyncio.gather(*system._delivery._parked._tasks.values())
+    assert [row["value"] for row in server.taken] == ["3", "4", "5"]
 
 
 async def test_discovery_goes_first_and_waits_for_the_host(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from concierge_backends.zabbix import packets, trapper
+from concierge_backends.zabbix import nodes, packets, trapper
 from concierge_proto import errors
 from tests.unit.zabbix import trappers
 
@@ -64,7 +64,7 @@ async def test_the_second_node_takes_over_and_is_asked_first_from_then_on() -> N
     async with trappers.trapper() as fake:
         door = trapper.Trapper([nowhere, fake.address], 5)
         assert await door.deliver("h", ROWS[:1]) == 1
-        assert door._servers == [fake.address, nowhere]
+        assert door._nodes.servers == [fake.address, nowhere]
 
 
 async def test_a_redirect_is_followed_and_remembered_for_that_host() -> None:
@@ -106,7 +106,7 @@ async def test_no_more_than_two_connections_at_once() -> None:
     async with trappers.trapper(slowly) as fake:
         door = trapper.Trapper([fake.address], 5)
         await asyncio.gather(*(door.deliver(f"h{number}", ROWS[:1]) for number in range(10)))
-    assert most == trapper.CONNECTIONS
+    assert most == nodes.CONNECTIONS
 
 
 async def test_a_heartbeat_needs_no_answer() -> None:
@@ -126,10 +126,4 @@ async def test_a_heartbeat_needs_no_answer() -> None:
     ],
 )
 def test_addresses(node: str, parts: tuple[str, int]) -> None:
-    assert trapper.address(node) == parts
-
-
-def test_without_a_ca_there_is_no_tls() -> None:
-    assert trapper.tls("", "", "") is None
-    with pytest.raises(errors.Permanent, match=r"cannot use /nowhere/ca\.pem"):
-        trapper.tls("/nowhere/ca.pem", "", "")
+    assert nodes.address(node) == parts

@@ -13,19 +13,18 @@ from concierge_backends import port
 from concierge_backends.zabbix import (
     api,
     comments,
+    delivery,
     hosts,
     keys,
     names,
     outcomes,
     packets,
-    parked,
     problems,
+    secure,
     trapper,
 )
 from concierge_proto import errors, messages, settings
 
-KEEP_DISCOVERY = 3600.0
-"""Seconds that discovery waits for its host: without it no value of the host finds an item."""
 QUIET = 60.0
 """Seconds between two warnings about the same host."""
 
@@ -36,7 +35,7 @@ _log = logging.getLogger(__name__)
 async def open(config: settings.Settings) -> AsyncIterator["Backend"]:  # noqa: A001 - zabbix.backend.open
     """Yield the backend; with `api_url` and a token it also knows open problems. Raises Permanent."""
     own = config.monitoring.zabbix
-    door = trapper.Trapper(own.servers, own.timeout, trapper.tls(own.ca_file, own.cert_file, own.key_file))
+    door = trapper.Trapper(own.servers, own.timeout, secure.context(own), own.connections)
     async with contextlib.AsyncExitStack() as stack:
         backend = Backend(config, door, stack)
         stack.push_async_callback(backend.close)
@@ -60,12 +59,13 @@ class Backend:
         self._api: api.Api | None = None
         self._api_lock = asyncio.Lock()
         self._hosts = hosts.Hosts()
-        self._parked = parked.Parked(self._send)
+        asked = self._door if config.monitoring.zabbix.api_token_file else None
+        self._delivery = delivery.Delivery(door, asked, self._announce, self._live)
         self._tracked = {name: names.tracked(service) for name, service in config.services.items()}
         self._warned: dict[str, float] = {}
 
     async def close(self) -> None:
-        await self._parked.close()
+        await self._delivery.close()
 
     async def greet(self) -> None:
         """Log in to the API, and try until it is there: its version says what the server understands."""
@@ -82,11 +82,13 @@ class Backend:
         """Send all values of an instance with its one time; those without an item yet are sent once more."""
         total = snapshot.total
         if not packets.sendable(snapshot.time_ns, time.time()):
-            return port.Delivered(0, total, total, f"its time, {snapshot.time_ns} ns, is no time of now")
+            absurd = f"its time, {snapshot.time_ns} ns, is no time of now"
+            return port.Delivered(0, total, total, absurd, refused=total)
         host = self._host(snapshot)
         rows, refused = packets.rows(host.name, snapshot)
-        taken = await self._deliver(host, "snapshot", rows) if rows else 0
-        return port.Delivered(taken, total - taken, total, self._detail(host, len(rows) - taken, refused))
+        async with host.lock:
+            fate = await self._delivery.snapshot(host, rows)
+        return _delivered(fate, refused, total)
 
     async def discovery(self, discovery: messages.Discovery) -> None:
         """Announce the instance, and give each rule its full list of names."""
@@ -97,7 +99,9 @@ class Backend:
             for kind, found in discovery.kinds.items()
         ]
         host.grow(time.monotonic())
-        await self._deliver(host, "discovery", rows)
+        async with host.lock:
+            host.account.renew(time.monotonic())
+            await self._delivery.newest(host, rows, delivery.KEEP_DISCOVERY)
 
     async def heartbeat(self, heartbeat: messages.Heartbeat) -> None:
         """Send the state of an instance, and on 7.0 what an agent sends to be called available."""
@@ -107,7 +111,8 @@ class Backend:
             packets.row(host.name, names.STATE, heartbeat.state, heartbeat.time_ns),
             packets.row(host.name, names.REASON, _reason(heartbeat), heartbeat.time_ns),
         ]
-        await self._deliver(host, "state", rows)
+        async with host.lock:
+            await self._delivery.newest(host, rows)
         if heartbeat.state and self._api and self._api.seven:
             with contextlib.suppress(errors.Temporary):
                 await self._trapper.alive(host.name, math.ceil(heartbeat.interval_s))
@@ -155,55 +160,44 @@ class Backend:
         host = self._hosts.get(name, message.service)
         if message.boot != host.boot:
             host.boot, host.tries = message.boot, 0
+            host.account.renew(time.monotonic())
         return host
-
-    async def _deliver(self, host: hosts.Host, slot: str, rows: Sequence[packets.Row]) -> int:
-        """Send rows; announce a host that is new, and park what a young one missed."""
-        async with host.lock:
-            if not host.tries:
-                await self._announce(host)
-            taken = await self._send(host, rows)
-            if taken == len(rows):
-                self._parked.forget(host, slot)
-            else:
-                self._miss(host, slot, rows)
-            return taken
-
-    async def _send(self, host: hosts.Host, rows: Sequence[packets.Row]) -> int:
-        """Send rows; a host that takes none of them is announced, again and again: it may be gone."""
-        taken = await self._trapper.deliver(host.name, rows)
-        if taken:
-            host.accepted()
-        elif host.due(time.monotonic()):
-            await self._announce(host)
-        return taken
-
-    def _miss(self, host: hosts.Host, slot: str, rows: Sequence[packets.Row]) -> None:
-        now = time.monotonic()
-        if slot == "discovery":
-            self._parked.keep(host, slot, rows, now + KEEP_DISCOVERY)
-        elif now < host.young_until:
-            self._parked.keep(host, slot, rows, host.young_until)
 
     async def _announce(self, host: hosts.Host) -> None:
         """Register: a changed metadata text is acted upon at once, the same one not for two minutes (7.0)."""
         again = str(host.tries) if host.tries else ""
         metadata = packets.metadata(service=host.service, courier=host.courier, boot=host.boot, again=again)
-        await self._trapper.register(host.name, metadata)
+        host.account.silence = await self._trapper.register(host.name, metadata)
         host.announced(time.monotonic())
 
-    def _detail(self, host: hosts.Host, missed: int, refused: Counter[str]) -> str:
-        words = [f"{count} are {reason}" for reason, count in refused.items()]
-        if missed:
-            young = time.monotonic() < host.young_until
-            words.append(f"{missed} have no item{' yet: they will be sent once more' if young else ''}")
-        return "; ".join(words)
+    def _live(self, host: hosts.Host) -> frozenset[str]:
+        """Keys by which this service is scaled: their old values are never sent."""
+        found = self._tracked.get(host.service, ())
+        return frozenset(keys.key(one.metric.kind, one.metric.name, one.metric.field) or "" for one in found)
 
     def _warn(self, host: str, words: str) -> None:
         now = time.monotonic()
         if now - self._warned.get(host, -QUIET) >= QUIET:
             self._warned[host] = now
             _log.warning("host %s: %s: run `concierge zabbix apply`", host, words)
+
+
+def _delivered(fate: delivery.Fate, refused: Counter[str], total: int) -> port.Delivered:
+    refused = refused + fate.refused
+    words = [f"{count} are {reason}" for reason, count in refused.items()]
+    if fate.undiscovered:
+        words.append(f"{fate.undiscovered} have no item")
+    if fate.parked:
+        words.append(f"{fate.parked} have no item yet: they will be sent once more")
+    return port.Delivered(
+        processed=fate.taken,
+        failed=total - fate.taken,
+        total=total,
+        detail="; ".join(words),
+        parked=fate.parked,
+        undiscovered=fate.undiscovered,
+        refused=refused.total(),
+    )
 
 
 def _reason(heartbeat: messages.Heartbeat) -> str:

@@ -4,6 +4,8 @@ import asyncio
 import dataclasses
 from collections import OrderedDict
 
+from concierge_backends.zabbix import accounts
+
 YOUNG = 90.0
 """Seconds after a registration or a discovery in which missing items may still come."""
 FIRST_PAUSE, LONGEST_PAUSE = 3.0, 600.0
@@ -26,6 +28,8 @@ class Host:
     young_until: float = 0.0
     lock: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
     """Held while values are sent: those of a host go in the order of their time."""
+    account: accounts.Account = dataclasses.field(default_factory=accounts.Account)
+    """What became of its values."""
 
     def due(self, now: float) -> bool:
         """Whether a host that took nothing is announced again: at once, then ever more seldom."""

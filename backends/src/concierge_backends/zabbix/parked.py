@@ -1,46 +1,37 @@
-"""Values that came before their items: kept, and sent again with their own times."""
+"""One task for each host whose values wait: it tries again, ever more seldom, or at once when it is woken."""
 
 import asyncio
 import contextlib
 import logging
-import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 
-from concierge_backends.zabbix import hosts, packets
+from concierge_backends.zabbix import hosts
 from concierge_proto import errors
 
-SLOTS = ("discovery", "snapshot", "state")
-"""What is kept of a host: the newest of each, and sent in this order, since discovery makes the items."""
 FIRST, LONGEST = 0.5, 5.0
 """Seconds until the next try; they grow by half."""
-
-Send = Callable[[hosts.Host, Sequence[packets.Row]], Awaitable[int]]
-"""Returns how many rows Zabbix took."""
 
 _log = logging.getLogger(__name__)
 
 
 class Parked:
-    """What waits, by host. One task a host sends it again until it is taken or too old."""
+    """`flush` tries to send what waits of a host; it is called until nothing does."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._waiting: dict[str, dict[str, tuple[Sequence[packets.Row], float]]] = {}
+    def __init__(self, flush: Callable[[hosts.Host], Awaitable[None]]) -> None:
+        self._flush = flush
+        self._woken: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    def keep(self, host: hosts.Host, slot: str, rows: Sequence[packets.Row], until: float) -> None:
-        """Send these rows again until `until` (monotonic); they replace what the slot held."""
-        self._waiting.setdefault(host.name, {})[slot] = (rows, until)
+    def look_after(self, host: hosts.Host) -> None:
+        """Something of this host waits."""
         if host.name not in self._tasks:
-            self._tasks[host.name] = asyncio.create_task(self._resend(host), name=f"parked {host.name}")
+            self._woken[host.name] = asyncio.Event()
+            self._tasks[host.name] = asyncio.create_task(self._work(host), name=f"parked {host.name}")
 
-    def forget(self, host: hosts.Host, slot: str) -> None:
-        """Newer values of this slot were taken."""
-        self._waiting.get(host.name, {}).pop(slot, None)
-
-    def waiting(self, host: hosts.Host) -> int:
-        """Return how many values of a host wait."""
-        return sum(len(rows) for rows, _ in self._waiting.get(host.name, {}).values())
+    def wake(self, host: hosts.Host) -> None:
+        """Its items may have come."""
+        if host.name in self._woken:
+            self._woken[host.name].set()
 
     async def close(self) -> None:
         tasks = list(self._tasks.values())
@@ -48,26 +39,28 @@ class Parked:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _resend(self, host: hosts.Host) -> None:
+    async def _work(self, host: hosts.Host) -> None:
         try:
             for pause in _pauses():
-                await asyncio.sleep(pause)
-                with contextlib.suppress(errors.Temporary):
-                    await self._again(host)
-                if not self._waiting.get(host.name):
+                await self._rest(host, pause)
+                try:
+                    await self._flush(host)
+                except errors.Temporary:
+                    continue
+                except errors.Permanent as error:
+                    _log.warning("host %s: values that wait: %s", host.name, error)
+                if not host.account.waiting:
                     return
-        except errors.Permanent as error:
-            _log.warning("host %s: %d values are given up: %s", host.name, self.waiting(host), error)
         finally:
-            self._waiting.pop(host.name, None)
             self._tasks.pop(host.name, None)
+            self._woken.pop(host.name, None)
 
-    async def _again(self, host: hosts.Host) -> None:
-        for slot in SLOTS:
-            async with host.lock:
-                rows, until = self._waiting[host.name].get(slot, ((), 0.0))
-                if rows and (time.monotonic() > until or await self._send(host, rows) == len(rows)):
-                    self.forget(host, slot)
+    async def _rest(self, host: hosts.Host, pause: float) -> None:
+        woken = self._woken[host.name]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await woken.wait()
+        woken.clear()
 
 
 def _pauses() -> Iterator[float]:

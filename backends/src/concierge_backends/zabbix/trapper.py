@@ -1,135 +1,145 @@
-"""The trapper port: one request a connection, one time limit over all of it."""
+"""The trapper port of one cluster: values in packets, and once more what a killed server forgot."""
 
 import asyncio
-import re
+import contextlib
+import logging
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from concierge_backends.zabbix import framing, packets
+from concierge_backends.zabbix import counts, framing, journal, nodes, packets
 from concierge_proto import errors
 
-PORT = 10051
 HOPS = 3
 """Redirects that are followed for one packet."""
 SMALLEST, LARGEST = 2000, 5000
 """Values of one packet: less costs connections, more holds one of the server's trappers for too long."""
 SLOW = 2.0
 """Seconds that a packet may take before the next is smaller."""
-CONNECTIONS = 2
-"""At once: half of StartTrappers as it is shipped (5)."""
+QUIET = 1.0
+"""Seconds without a word after which the server is asked whether it is there: a restart takes longer."""
 
-_NODE = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>\d+))?")
+_log = logging.getLogger(__name__)
 
 
 class Trapper:
-    """The nodes of one Zabbix cluster. The first that answers is asked first from then on."""
+    """Accepted packets are remembered for as long as a crash of the server would lose them."""
 
-    def __init__(self, servers: Sequence[str], limit: float, tls: ssl.SSLContext | None = None) -> None:
-        self._servers = list(servers)
-        self._limit = limit
-        self._tls = tls
+    def __init__(
+        self,
+        servers: Sequence[str],
+        limit: float,
+        tls: ssl.SSLContext | None = None,
+        connections: int = nodes.CONNECTIONS,
+    ) -> None:
+        self._nodes = nodes.Nodes(servers, limit, tls, connections)
+        self._nodes.broken = self._doubt
         self._moved: dict[str, str] = {}
-        self._gate = asyncio.Semaphore(CONNECTIONS)
         self._size = LARGEST
+        self._accepted = journal.Journal()
+        self._doubtful = False
+        self._heard = 0.0
+        self._watch: asyncio.Task[None] | None = None
 
-    async def deliver(self, host: str, rows: Sequence[packets.Row]) -> int:
-        """Send the values of one host in order; return how many Zabbix took. Raises Temporary, Permanent."""
+    async def close(self) -> None:
+        if self._watch:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+
+    async def deliver(
+        self, host: str, rows: Sequence[packets.Row], live: Collection[str] | None = None
+    ) -> int:
+        """Send the values of one host in order; return how many Zabbix took. Raises Temporary, Permanent.
+
+        `live`: the keys whose values are void when they are old. Those of all others are remembered, and sent
+        again after a crash of the server. None: nothing is remembered.
+        """
         taken, at = 0, 0
         while at < len(rows):
             batch = rows[at : at + self._size]
-            began = time.monotonic()
-            taken += packets.processed(await self._ask(host, packets.values(batch)))
-            self._adapt(time.monotonic() - began)
-            at += len(batch)
+            wire = framing.pack(packets.values(batch))
+            accepted = await self._packet(host, wire)
+            if accepted and live is not None:
+                self._remember(host, wire, batch, live)
+            taken, at = taken + accepted, at + len(batch)
         return taken
 
-    async def register(self, host: str, metadata: str) -> bool:
-        """Ask for the host's active checks; return whether Zabbix knows the host already."""
-        reply = await self._ask(host, packets.registration(host, metadata))
-        return reply.get("response") == "success"
+    async def register(self, host: str, metadata: str) -> str:
+        """Ask for the host's active checks; return why Zabbix takes nothing for it, "" when it knows the host."""
+        reply = await self._ask(host, framing.pack(packets.registration(host, metadata)))
+        return "" if reply.get("response") == "success" else str(reply.get("info", "refused"))
 
     async def alive(self, host: str, seconds: int) -> None:
         """Say that the host is there, as an active agent does."""
-        await self._exchange(self._nodes(host), packets.alive(host, seconds), answered=False)
+        await self._nodes.send(self._known(host), framing.pack(packets.alive(host, seconds)))
 
-    async def _ask(self, host: str, body: bytes) -> dict[str, Any]:
-        nodes = self._nodes(host)
+    async def _packet(self, host: str, wire: bytes) -> int:
+        began = time.monotonic()
+        accepted = packets.processed(await self._ask(host, wire))
+        self._adapt(time.monotonic() - began)
+        return accepted
+
+    def _remember(self, host: str, wire: bytes, batch: Sequence[packets.Row], live: Collection[str]) -> None:
+        lasting = [row for row in batch if row.key not in live]
+        if lasting:
+            own = wire if len(lasting) == len(batch) else framing.pack(packets.values(lasting))
+            self._accepted.note(host, own, len(lasting))
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self._look(), name="zabbix watch")
+
+    async def _ask(self, host: str, wire: bytes) -> dict[str, Any]:
+        known = self._known(host)
         for _ in range(HOPS):
-            reply = packets.answer(await self._exchange(nodes, body))
+            reply = packets.answer(await self._nodes.exchange(known, wire))
+            self._heard = time.monotonic()
             moved = packets.redirect(reply)
             if not moved:
                 return reply
             self._moved[host] = moved.address
-            nodes = [moved.address]
+            known = [moved.address]
         self._moved.pop(host, None)
-        raise errors.Temporary(f"host {host}: Zabbix redirected {HOPS} times, last to {nodes[0]}", 10)
+        raise errors.Temporary(f"host {host}: Zabbix redirected {HOPS} times, last to {known[0]}", 10)
 
-    def _nodes(self, host: str) -> list[str]:
+    def _known(self, host: str) -> list[str]:
         moved = self._moved.get(host)
-        return [moved, *self._servers] if moved else list(self._servers)
+        return [moved, *self._nodes.servers] if moved else list(self._nodes.servers)
 
-    async def _exchange(self, nodes: Sequence[str], body: bytes, *, answered: bool = True) -> bytes:
-        """Try the nodes in order; raise Temporary with what each of them did."""
-        wire = framing.pack(body)
-        faults = []
-        for node in nodes:
+    def _doubt(self) -> None:
+        """A connection was refused or cut: the server may have lost what it accepted a moment ago."""
+        self._doubtful = bool(self._accepted)
+
+    async def _look(self) -> None:
+        """Look after the server while it may still lose something, and send that again when it did."""
+        while self._accepted or self._doubtful:
+            await asyncio.sleep(QUIET)
+            with contextlib.suppress(errors.Temporary, errors.Permanent):
+                if self._doubtful or time.monotonic() - self._heard >= QUIET:
+                    await self._ask("", framing.pack(packets.values(())))
+                if self._doubtful:
+                    await self._again()
+                else:
+                    self._accepted.age()
+
+    async def _again(self) -> None:
+        """Send what was accepted before the server went away; what does not get through waits for the next time."""
+        entries = self._accepted.take()
+        self._doubtful = False
+        for number, entry in enumerate(entries):
             try:
-                async with self._gate, asyncio.timeout(self._limit):
-                    reply = await self._talk(node, wire, answered=answered)
-            except TimeoutError:
-                faults.append(f"{node}: no answer within {self._limit:g} s")
-            except (OSError, EOFError, errors.Temporary) as error:
-                faults.append(f"{node}: {error or type(error).__name__}")
-            else:
-                self._prefer(node)
-                return reply
-        raise errors.Temporary("Zabbix is away: " + "; ".join(faults), 2)
-
-    async def _talk(self, node: str, wire: bytes, *, answered: bool) -> bytes:
-        host, port = address(node)
-        reader, writer = await asyncio.open_connection(host, port, ssl=self._tls)
-        try:
-            writer.write(wire)
-            await writer.drain()
-            return await _reply(reader) if answered else await reader.read(framing.HEAD)
-        finally:
-            writer.close()
-
-    def _prefer(self, node: str) -> None:
-        if node in self._servers and self._servers[0] != node:
-            self._servers.remove(node)
-            self._servers.insert(0, node)
+                await self._ask(entry.host, entry.wire)
+            except errors.Temporary:
+                self._doubtful = True
+                for left in entries[number:]:
+                    self._accepted.note(left.host, left.wire, left.values)
+                raise
+            self._accepted.note(entry.host, entry.wire, entry.values)
+            counts.VALUES.labels("resent").inc(entry.values)
+        _log.warning(
+            "Zabbix was away: sent again what it accepted before, %d values; it stores each once",
+            sum(entry.values for entry in entries),
+        )
 
     def _adapt(self, seconds: float) -> None:
         """Halve a packet that was slow, grow slowly again."""
         self._size = max(SMALLEST, self._size // 2) if seconds > SLOW else min(LARGEST, self._size + 250)
-
-
-def address(node: str) -> tuple[str, int]:
-    """Take `host`, `host:port`, an IPv6 address or `[v6]:port` apart."""
-    match = _NODE.fullmatch(node)
-    if not match:
-        return node, PORT
-    return match["v6"] or match["host"], int(match["port"] or PORT)
-
-
-def tls(ca_file: str, cert_file: str, key_file: str) -> ssl.SSLContext | None:
-    """Return what is needed to speak TLS by certificate; None without a CA. Raises Permanent."""
-    if not ca_file:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-        if cert_file:
-            context.load_cert_chain(cert_file, key_file or None)
-    except OSError as error:
-        raise errors.Permanent(f"monitoring.zabbix: cannot use {ca_file}, {cert_file}: {error}") from error
-    context.check_hostname = False  # Zabbix's certificates name a role, not an address; the CA is what counts
-    return context
-
-
-async def _reply(reader: asyncio.StreamReader) -> bytes:
-    head = await reader.readexactly(framing.HEAD)
-    form = framing.lengths(head, await reader.readexactly(framing.width(head)))
-    return framing.unpack(await reader.readexactly(form.data), form)

@@ -1,0 +1,205 @@
+"""Values on their way: in the order of their time, parked until their items come, explained when they are lost."""
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import NamedTuple
+
+from concierge_backends.zabbix import (
+    accounts,
+    counts,
+    delay,
+    hosts,
+    inquiry,
+    names,
+    packets,
+    parked,
+    sift,
+    traits,
+)
+from concierge_backends.zabbix import items as asked
+from concierge_backends.zabbix import trapper as port
+
+KEEP_DISCOVERY = 3600.0
+"""Seconds that discovery waits for its host: without it no value of the host finds an item."""
+FRESH = 30.0
+"""Seconds after which the value of an item with a trigger is void: an old high would open it again."""
+PROBE = 100
+"""Values with which a host is tried before all that waits is sent."""
+MOST = 300_000
+"""Values that wait at once; past them none is kept."""
+
+_RULES = "concierge.discovery["
+_STATES = frozenset({names.STATE, names.REASON})
+_OLD = "older than what was sent before, and their item has a trigger"
+
+
+class Fate(NamedTuple):
+    """What became of values: taken + parked + undiscovered + refused are all of them."""
+
+    taken: int
+    parked: int
+    undiscovered: int
+    refused: Counter[str]
+    """Why, in words that follow `are`."""
+
+
+class Delivery:
+    """All hosts of one cluster. Called with the host's lock held."""
+
+    def __init__(
+        self,
+        trapper: port.Trapper,
+        door: asked.Door | None,
+        announce: Callable[[hosts.Host], Awaitable[None]],
+        live: Callable[[hosts.Host], frozenset[str]],
+    ) -> None:
+        self._trapper = trapper
+        self._announce = announce
+        self._live = live
+        self._inquiry = inquiry.Inquiry(door, trapper.deliver)
+        self._parked = parked.Parked(self._flush)
+        self._delay = delay.Delay()
+        self._waiting = 0
+
+    async def close(self) -> None:
+        await self._parked.close()
+        await self._inquiry.close()
+        await self._trapper.close()
+
+    async def snapshot(self, host: hosts.Host, rows: Sequence[packets.Row]) -> Fate:
+        """Send the values of one snapshot; park what has no item yet. Raises Temporary, Permanent."""
+        known = await self._inquiry.traits(host)
+        live = self._live(host) | known.watched
+        fit, refused = traits.fitting(rows, known)
+        due = [row for row in fit if not host.account.void(row, live)]
+        if len(due) < len(fit):
+            refused[_OLD] += len(fit) - len(due)
+        fate = await self._account(host, due, await self._send(host, due, live), refused)
+        counts.VALUES.labels("refused").inc(fate.refused.total())
+        return fate
+
+    async def newest(
+        self, host: hosts.Host, rows: Sequence[packets.Row], patience: float | None = None
+    ) -> None:
+        """Send values of which only the newest counts; let them wait until they are taken, or `patience` ends."""
+        missing = await self._refused(host, rows)
+        self._settle(host, {row.key for row in rows if row not in missing})
+        if missing:
+            self._park(host, missing, patience if len(missing) == len(rows) else None, depth=1)
+
+    async def _refused(self, host: hosts.Host, rows: Sequence[packets.Row]) -> Sequence[packets.Row]:
+        """Send a few rows; return those that are not taken."""
+        failed = len(rows) - await self._send(host, rows, frozenset())
+        return await sift.refused(lambda part: self._trapper.deliver(host.name, part), rows, failed)
+
+    async def _send(self, host: hosts.Host, rows: Sequence[packets.Row], live: frozenset[str]) -> int:
+        """Send rows; a host that takes none of them is announced, again and again: it may be gone."""
+        if not host.tries:
+            await self._announce(host)
+        taken = await self._trapper.deliver(host.name, rows, live)
+        if taken:
+            host.accepted()
+            host.account.tell(rows, live)
+        elif rows and host.due(time.monotonic()):
+            await self._announce(host)
+        return taken
+
+    async def _account(
+        self, host: hosts.Host, rows: Sequence[packets.Row], taken: int, refused: Counter[str]
+    ) -> Fate:
+        failed = len(rows) - taken
+        if not failed:
+            self._found(host, rows)
+            return Fate(taken, 0, 0, refused)
+        missed = await self._inquiry.missed(host, rows, failed)
+        refused += Counter(missed.troubled[row.key] for row in rows if row.key in missed.troubled)
+        lost = [row for row in rows if _lost(row, missed)]
+        room = self._waiting < MOST
+        hopeful = [row for row in lost if room and row.key not in host.account.given_up]
+        self._park(host, hopeful)
+        left = max(0, failed - len(missed.troubled))
+        gone = min(left, len(lost) - len(hopeful)) if missed.sure else 0
+        return Fate(taken, left - gone, gone, refused)
+
+    def _found(self, host: hosts.Host, rows: Sequence[packets.Row]) -> None:
+        """All were taken: so will be what waits of them."""
+        since = host.account.found([row.key for row in rows]) if host.account.given_up else None
+        if since is not None:
+            self._delay.note(time.monotonic() - since)
+            host.account.changed = time.monotonic()
+        if host.account.waiting:
+            self._parked.wake(host)
+
+    def _park(
+        self,
+        host: hosts.Host,
+        rows: Sequence[packets.Row],
+        patience: float | None = None,
+        depth: int = accounts.DEPTH,
+    ) -> None:
+        wait = self._delay.patience() if patience is None else patience
+        parked = host.account.park(rows, time.monotonic(), wait, depth)
+        self._fewer("superseded", parked.superseded)
+        self._more(parked.added)
+        if host.account.waiting:
+            self._parked.look_after(host)
+
+    def _more(self, values: int) -> None:
+        self._waiting += values
+        counts.PARKED.set(self._waiting)
+
+    def _fewer(self, fate: str, values: int) -> None:
+        self._more(-values)
+        counts.VALUES.labels(fate).inc(values)
+
+    def _settle(self, host: hosts.Host, found: Collection[str], fate: str = "late") -> None:
+        """These keys no longer wait."""
+        values, since = host.account.settle(found)
+        if not values:
+            return
+        self._fewer(fate, values)
+        if fate == "late":
+            self._delay.note(time.monotonic() - since)
+            host.account.changed = time.monotonic()
+
+    async def _flush(self, host: hosts.Host) -> None:
+        """Try what waits: the rules of discovery, since they make items, and then the values."""
+        async with host.lock:
+            self._fewer("undiscovered", host.account.expire(time.monotonic()))
+            pending = host.account.pending()
+            rules = [row for row in pending if row.key.startswith(_RULES)]
+            if rules:
+                missing = await self._refused(host, rules)
+                self._settle(host, {row.key for row in rules if row not in missing})
+            if len(rules) < len(pending):
+                await self._values(host)
+
+    async def _values(self, host: hosts.Host) -> None:
+        """Try some of the values that wait, and send all when some of them are taken."""
+        known = await self._inquiry.traits(host)
+        live = self._live(host) | known.watched
+        oldest = time.time_ns() - int(FRESH * 1e9)
+        self._fewer("held_back", host.account.hold_back(live - _STATES, oldest))
+        pending = [row for row in host.account.pending() if not row.key.startswith(_RULES)]
+        rows, _ = traits.fitting(pending, known)
+        self._settle(host, {row.key for row in pending} - {row.key for row in rows}, "refused")
+        probe = list(accounts.spread([row for row in rows if row.key not in live] or rows, PROBE))
+        taken = await self._send(host, probe, live) if probe else 0
+        if taken and len(probe) < len(rows):
+            taken = await self._send(host, rows, live)
+        if taken:
+            await self._late(host, rows, taken)
+
+    async def _late(self, host: hosts.Host, rows: Sequence[packets.Row], taken: int) -> None:
+        """Some of what waits was taken: find out which."""
+        missed = inquiry.Missed((), {})
+        if taken < len(rows):
+            missed = await self._inquiry.missed(host, rows, len(rows) - taken)
+        self._settle(host, missed.troubled.keys(), "refused")
+        if missed.sure:
+            self._settle(host, {row.key for row in rows} - set(missed.unknown))
+
+
+def _lost(row: packets.Row, missed: inquiry.Missed) -> bool:
+    return row.key in missed.unknown or not (missed.sure or row.key in missed.troubled)

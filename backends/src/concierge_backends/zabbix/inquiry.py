@@ -1,0 +1,155 @@
+"""Why Zabbix did not take all values: it says only how many."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from concierge_backends.zabbix import api, hosts, items, packets, sift, traits
+from concierge_proto import errors
+
+REREAD = 3.0
+"""Seconds between two readings of a host's items while they do not explain what Zabbix says."""
+RESIFT = 10.0
+"""Seconds between two searches by ever smaller parts."""
+ASK_EVERY = 600.0
+"""Seconds between two questions about single values of a host."""
+STALE = 600.0
+"""Seconds after which the traits of a host's items are read anew."""
+ASKED = 2000
+"""Values of one question."""
+
+Send = Callable[[str, Sequence[packets.Row]], Awaitable[int]]
+_ABSENT = "does not exist"
+_log = logging.getLogger(__name__)
+
+
+class Missed(NamedTuple):
+    """What is known of the values that were not taken."""
+
+    unknown: Collection[str]
+    """Keys without an item."""
+    troubled: Mapping[str, str]
+    """Key to why Zabbix will not take its values."""
+    sure: bool = True
+    """False: others may be among them too."""
+
+
+class Inquiry:
+    """Asks the API where there is one, and else Zabbix itself, by parts."""
+
+    def __init__(self, door: items.Door | None, send: Send) -> None:
+        self._door = door
+        self._send = send
+        self._items = items.Asked(door, items.known, len) if door else None
+        self._traits = items.Asked(door, items.kinds, len) if door else None
+
+    async def close(self) -> None:
+        for asked in (self._items, self._traits):
+            if asked:
+                await asked.close()
+
+    async def traits(self, host: hosts.Host) -> traits.Traits:
+        """Return what the items of a host want; nothing where nobody can be asked."""
+        if not self._traits:
+            return traits.NONE
+        since = max(host.account.changed, time.monotonic() - STALE)
+        return await self._traits.about(host.name, since) or self._traits.last(host.name) or traits.NONE
+
+    async def missed(self, host: hosts.Host, rows: Sequence[packets.Row], failed: int) -> Missed:
+        """Return what is known of `failed` values among `rows`."""
+        known = await self._known(host, rows, failed)
+        if known is None or not (known.items or known.trouble):
+            return await self._by_parts(host, rows, failed)
+        found = _compare(host, rows, known)
+        if _explains(found, failed):
+            return found
+        more = await self._ask(host, rows, found, failed) if time.monotonic() > host.young_until else {}
+        return Missed(found.unknown, {**found.troubled, **more}, sure=False)
+
+    async def _known(self, host: hosts.Host, rows: Sequence[packets.Row], failed: int) -> items.Known | None:
+        if not self._items:
+            return None
+        known, now = self._items.last(host.name), time.monotonic()
+        explained = (
+            known and known.at >= host.account.changed and _explains(_compare(host, rows, known), failed)
+        )
+        if explained or now - host.account.read_at < REREAD:
+            return known
+        host.account.read_at = now
+        return await self._items.about(host.name, now)
+
+    async def _by_parts(self, host: hosts.Host, rows: Sequence[packets.Row], failed: int) -> Missed:
+        keys = {row.key for row in rows}
+        if failed == len(rows):
+            return Missed(keys, dict.fromkeys(keys, _silence(host)) if _silence(host) else {})
+        account, now = host.account, time.monotonic()
+        if len(keys & account.sifted) != failed and now - account.sifted_at >= RESIFT:
+            account.sifted_at = now
+            found = await sift.refused(lambda part: self._send(host.name, part), rows, failed)
+            account.sifted = frozenset(row.key for row in found)
+        unknown = keys & account.sifted
+        return Missed(unknown, {}, sure=len(unknown) >= failed)
+
+    async def _ask(
+        self, host: hosts.Host, rows: Sequence[packets.Row], found: Missed, failed: int
+    ) -> Mapping[str, str]:
+        """Ask about single values that have an item and were not taken all the same."""
+        account, now = host.account, time.monotonic()
+        if failed <= len(found.unknown) + len(found.troubled) or now - account.asked_at < ASK_EVERY:
+            return {}
+        account.asked_at = now
+        open_ones = [row for row in rows if row.key not in found.unknown and row.key not in found.troubled]
+        account.reasons = await self._reasons(host, open_ones)
+        if account.reasons:
+            _log.warning("host %s: %s", host.name, _example(account.reasons))
+        return account.reasons
+
+    async def _reasons(self, host: hosts.Host, rows: Sequence[packets.Row]) -> dict[str, str]:
+        try:
+            door = await self._door() if self._door else None
+            if door and door.seven:
+                return await pushed(door, rows)
+        except (errors.Temporary, errors.Permanent) as error:
+            _log.info("host %s: Zabbix cannot be asked about single values: %s", host.name, error)
+        failed = len(rows) - await self._send(host.name, rows)
+        found = await sift.refused(lambda part: self._send(host.name, part), rows, failed)
+        return dict.fromkeys((row.key for row in found), "refused by Zabbix, which does not say why")
+
+
+async def pushed(door: api.Api, rows: Sequence[packets.Row]) -> dict[str, str]:
+    """Send values through the API of 7.0, which answers for each; return key to error. Raises as `Api.call`."""
+    found: dict[str, str] = {}
+    for at in range(0, len(rows), ASKED):
+        some = rows[at : at + ASKED]
+        sent = [
+            {"host": row.host, "key": row.key, "value": row.value, "clock": row.clock, "ns": row.ns}
+            for row in some
+        ]
+        answers = (await door.call("history.push", sent))["data"]
+        told = ((row.key, answer.get("error", "")) for row, answer in zip(some, answers, strict=True))
+        found.update((key, f"refused: {error}") for key, error in told if error and _ABSENT not in error)
+    return found
+
+
+def _compare(host: hosts.Host, rows: Sequence[packets.Row], known: items.Known) -> Missed:
+    if known.trouble:
+        return Missed((), dict.fromkeys((row.key for row in rows), known.trouble))
+    unknown = {row.key for row in rows if row.key not in known.items}
+    troubled = {
+        row.key: why for row in rows if (why := known.items.get(row.key) or host.account.reasons.get(row.key))
+    }
+    return Missed(unknown, troubled)
+
+
+def _explains(found: Missed, failed: int) -> bool:
+    return len(found.unknown) + len(found.troubled) == failed
+
+
+def _silence(host: hosts.Host) -> str:
+    return "of a host that is disabled" if "not monitored" in host.account.silence else ""
+
+
+def _example(reasons: Mapping[str, str]) -> str:
+    key, why = next(iter(reasons.items()))
+    return f"{len(reasons)} values have an item and are not taken, e.g. {key}: {why}"
