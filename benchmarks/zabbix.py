@@ -44,6 +44,6 @@ async def _forward(room: Path) -> list[report.Row]:
 
 
 async def _react(room: Path) -> list[report.Row]:
-    seven = await react.measure(room / "seven", "PEER_ZABBIX", react.REPEATS)
-    six = await react.measure(room / "six", "PEER_ZABBIX60", max(1, react.REPEATS // react.FEWER))
+    seven = await react.measure(room / "seven", "zabbix", react.REPEATS)
+    six = await react.measure(room / "six", "zabbix60", max(1, react.REPEATS // react.FEWER))
     return react.rows(seven, six)

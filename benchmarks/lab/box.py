@@ -24,8 +24,8 @@ class Usage(NamedTuple):
 class Box:
     """One that runs."""
 
-    def __init__(self, proc: Path) -> None:
-        self._proc = proc
+    def __init__(self, proc: Path, name: str) -> None:
+        self._proc, self.name = proc, name
         rows = [row.split(":", 2) for row in (self._proc / "cgroup").read_text().splitlines()]
         self._paths = {name: path.lstrip("/") for _, names, path in rows for name in names.split(",")}
 
@@ -67,7 +67,7 @@ async def running(image: str, folder: Path, *command: str, cpus: float = 0.2) ->
     limits = ("--memory", "128m", "--cpus", f"{cpus:g}", "--volume", f"{folder}:/lab")
     number = await docker("run", "--detach", "--name", name, *limits, image, *command)
     try:
-        yield Box(_first(number))
+        yield Box(_first(number), name)
     finally:
         await docker("rm", "--force", name)
 
@@ -87,8 +87,8 @@ def _number(proc: Path) -> str:
     return next(line.split()[-1] for line in lines if line.startswith("NSpid:"))
 
 
-async def docker(*words: str) -> str:
-    """Return what `docker WORDS` prints; fail with what it says."""
+async def docker(*words: str, stderr: bool = False) -> str:
+    """Return what `docker WORDS` prints, with `stderr` that instead; fail with what it says."""
     child = await asyncio.create_subprocess_exec(
         *("docker", "--host", os.environ["PEER_DOCKER_HOST"], *words),
         stdout=asyncio.subprocess.PIPE,
@@ -97,4 +97,4 @@ async def docker(*words: str) -> str:
     out, said = await child.communicate()
     if child.returncode:
         raise RuntimeError(f"docker {words[0]}: {said.decode(errors='replace')}")
-    return out.decode().strip()
+    return (said if stderr else out).decode().strip()

@@ -4,17 +4,15 @@ import asyncio
 import contextlib
 import os
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx
-
 from benchmarks.zabbix_lab import values
 from concierge_cli import nats
 from concierge_proto import bus, messages, settings, subjects
+from tests import command, shop
 
 SERVICE, INSTANCE = "bench", "voice"
 HOST = f"service {SERVICE}"
@@ -65,20 +63,6 @@ action = "scale_in 1"
 """
 
 
-class Zabbix(NamedTuple):
-    """One of the peers' servers."""
-
-    api: str
-    trapper: str
-    user: str
-    password: str
-
-
-def zabbix(prefix: str) -> Zabbix:
-    """Return the server of `PEER_ZABBIX` or `PEER_ZABBIX60`."""
-    return Zabbix(*(os.environ[f"{prefix}_{part}"] for part in ("API", "TRAPPER", "USER", "PASSWORD")))
-
-
 class Voice:
     """An instance that says a load again and again, as a courier would."""
 
@@ -119,7 +103,9 @@ class House(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def opened(room: Path, server: Zabbix, target: settings.Target, clients: Path) -> AsyncIterator[House]:
+async def opened(
+    room: Path, server: shop.Zabbix, target: settings.Target, clients: Path
+) -> AsyncIterator[House]:
     """Run `concierge up` in `room`; `clients` is the folder with the docker client that it shall find."""
     room.mkdir()
     file = room / "concierge.toml"
@@ -129,59 +115,18 @@ async def opened(room: Path, server: Zabbix, target: settings.Target, clients: P
         await bus.provision(link)
         gateway = f"127.0.0.1:{_free()}"
         file.write_text(_config(server, target, nats=url, gateway=gateway, secret=_secret(room)))
-        concierge = Concierge(file, server, clients)
+        path = f"{clients}:{os.environ['PATH']}"
+        concierge = command.Concierge(file, f"http://{gateway}", PATH=path, ZABBIX_PASSWORD=server.password)
         await concierge.run("zabbix", "apply", "--user", server.user)
         heard = await stack.enter_async_context(link.listening(subjects.event(SERVICE, "outcome")))
-        await stack.enter_async_context(concierge.up(f"http://{gateway}"))
+        await stack.enter_async_context(concierge.up())
         voice = Voice(link)
         speaking = asyncio.create_task(voice.run())
         stack.callback(speaking.cancel)
         yield House(voice, (delivery.read(messages.Outcome) async for delivery in heard))
 
 
-class Concierge:
-    """The command, with one configuration."""
-
-    def __init__(self, file: Path, server: Zabbix, clients: Path) -> None:
-        self._command = (str(Path(sys.executable).parent / "concierge"), "--config", str(file))
-        self._log = file.with_suffix(".log")
-        own = {"XDG_STATE_HOME": str(file.parent), "ZABBIX_PASSWORD": server.password}
-        self._environ = {**os.environ, **own, "PATH": f"{clients}:{os.environ['PATH']}"}
-
-    async def run(self, *words: str) -> None:
-        """Run it to its end; raise with what it said when that is not a good one."""
-        if await (await self._start(*words)).wait():
-            raise RuntimeError(f"concierge {' '.join(words)}: {self._log.read_text()[-2000:]}")
-
-    @contextlib.asynccontextmanager
-    async def up(self, gateway: str) -> AsyncIterator[None]:
-        """Run everything while the context is open."""
-        child = await self._start("up")
-        try:
-            await _ready(gateway)
-            yield
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                child.terminate()
-            await child.wait()
-
-    async def _start(self, *words: str) -> asyncio.subprocess.Process:
-        with self._log.open("ab") as log:
-            return await asyncio.create_subprocess_exec(
-                *self._command, *words, env=self._environ, stdout=log, stderr=log
-            )
-
-
-async def _ready(url: str) -> None:
-    async with asyncio.timeout(30), httpx.AsyncClient() as client:
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                if (await client.get(f"{url}/readyz")).status_code == httpx.codes.OK:
-                    return
-            await asyncio.sleep(0.05)
-
-
-def _config(server: Zabbix, target: settings.Target, **more: str) -> str:
+def _config(server: shop.Zabbix, target: settings.Target, **more: str) -> str:
     project = {"engine": target.host, "project": target.project}
     file = Path(target.project_directory) / target.files[0]
     limits = {"high": HIGH, "recovered": RECOVERED, "low": LOW, "busy": BUSY}

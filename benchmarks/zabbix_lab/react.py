@@ -18,14 +18,14 @@ from benchmarks import report
 from benchmarks.zabbix_lab import engine, house, remote
 from concierge_backends.zabbix import api
 from concierge_proto import settings
-from tests import containers
+from tests import containers, shop
 
 REPEATS = int(os.environ.get("REPEATS", "100"))
 FEWER = 10
 """Times fewer turns on 6.0, which takes seconds for each."""
 REST = 1.6
 """Seconds between two values: 7.0 lets a recovery wait for 3 s that comes sooner after its problem."""
-JITTER = {"PEER_ZABBIX": 0.4, "PEER_ZABBIX60": 3.0}
+JITTER = {"zabbix": 0.4, "zabbix60": 3.0}
 """Seconds: the escalator of 6.0 looks every 3 s, and no turn may keep in step with it."""
 P50, P99, RUNS = 60, 300, 1.4
 
@@ -93,16 +93,16 @@ class Field:
             await anext(self._outcomes)
 
 
-async def measure(room: Path, prefix: str, count: int) -> list[tuple[Reaction, Reaction]]:
+async def measure(room: Path, name: str, count: int) -> list[tuple[Reaction, Reaction]]:
     """Return what `count` turns on one server took."""
-    async with _ready(room, prefix) as field:
+    async with _ready(room, name) as field:
         await field.turn()
         return [await field.turn() for _ in range(count)]
 
 
 @contextlib.asynccontextmanager
-async def _ready(room: Path, prefix: str) -> AsyncIterator[Field]:
-    server = house.zabbix(prefix)
+async def _ready(room: Path, name: str) -> AsyncIterator[Field]:
+    server = shop.zabbix(name)
     room.mkdir()
     async with contextlib.AsyncExitStack() as stack:
         ours = await stack.enter_async_context(_project(room / "ours"))
@@ -118,8 +118,8 @@ async def _ready(room: Path, prefix: str) -> AsyncIterator[Field]:
         await _understood(door, house.HOST, running.voice.say)
         await _understood(door, remote.NAME, far.say)
         yield Field(
-            Way(docker, ours.project, running.voice.say, JITTER[prefix]),
-            Way(docker, rival.project, far.say, JITTER[prefix]),
+            Way(docker, ours.project, running.voice.say, JITTER[name]),
+            Way(docker, rival.project, far.say, JITTER[name]),
             running.outcomes,
         )
 

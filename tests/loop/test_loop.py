@@ -24,7 +24,6 @@ PAIRS = [
     ("embedded", "swarm"),
     ("prometheus", "process"),
     ("prometheus", "compose"),
-    ("zabbix", "compose"),
     ("zabbix", "process"),
 ]
 
