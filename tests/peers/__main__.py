@@ -6,20 +6,13 @@ import dataclasses
 import json
 import os
 import sys
-import tempfile
-from pathlib import Path
 
-from . import debian, house, runner, stock
+from . import place, runner, stock
 
 
 def main() -> int:
     options = arguments(sys.argv[1:])
-    at = house.House(
-        cache=Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "concierge-peers",
-        temporary=Path(tempfile.gettempdir()),
-        environment=dict(os.environ),
-        obstacle=obstacle(),
-    )
+    at = place.here()
     if options.action == "check":
         return report(asyncio.run(stock.check(at)), as_json=options.json)
     if options.action == "install":
@@ -34,17 +27,6 @@ def report(lines: list[stock.Line], *, as_json: bool) -> int:
     else:
         print("\n".join(f"{line.name:12}{line.state:12}{line.detail}" for line in lines))
     return 0
-
-
-def obstacle() -> str | None:
-    """Why nothing may be installed here, or None."""
-    file = Path("/etc/os-release")
-    name = debian.release(file.read_text()) if file.exists() else None
-    if name != debian.CODENAME:
-        return f"peers are installed on Debian 12 ({debian.CODENAME}) only, and this is another system"
-    if os.geteuid() != 0:
-        return "peers are installed and started by root only"
-    return None
 
 
 def arguments(words: list[str]) -> argparse.Namespace:

@@ -3,8 +3,9 @@
 import os
 import shlex
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import frontend, house, install, postgres, process
@@ -24,36 +25,90 @@ SETTINGS = {
 }
 
 
+@dataclass
+class Server:
+    """A running server with its front end and its database."""
+
+    root: install.Root
+    room: Path
+    stack: AsyncExitStack
+    cluster: postgres.Cluster
+    port: int
+    settings: Mapping[str, object]
+    address: str = ""
+    daemon: process.Child | None = None
+
+    async def serve(self) -> None:
+        """Start the server; containers reach its trapper port at any address of the host."""
+        own = {
+            "ListenPort": self.port,
+            "DBHost": self.cluster.folder,
+            "DBName": "zabbix",
+            "DBUser": "postgres",
+            "LogFile": self.room / "zabbix_server.log",
+            "PidFile": self.room / "zabbix_server.pid",
+            "SocketDir": self.room,
+        }
+        configuration = self.room / "zabbix_server.conf"
+        lines = (SETTINGS | own | dict(self.settings)).items()
+        configuration.write_text("".join(f"{key}={value}\n" for key, value in lines))
+        program = self.root.program("zabbix_server")
+        self.daemon = await process.start(
+            self.stack,
+            (*process.NAMESPACE, program, "--foreground", "--config", configuration),
+            self.room / "zabbix_server.log",
+            env=self.root.environment,
+            ending=signal.SIGKILL,
+        )
+        await process.until(lambda: process.answers(self.port), self.daemon, seconds=60)
+
+    async def kill(self) -> None:
+        """As by kill -9: what the server had not stored is lost."""
+        if self.daemon:
+            await self.daemon.stop()
+
+
+async def start(
+    at: house.House,
+    bundle: install.Bundle,
+    room: Path,
+    stack: AsyncExitStack,
+    settings: Mapping[str, object] | None = None,
+) -> Server:
+    """Start one in a folder of its own; `settings` are further lines of its configuration."""
+    if at.obstacle:
+        raise process.Unavailable(at.obstacle)
+    root = await install.provide(at, bundle)
+    cluster = await postgres.start(root, room, stack, template=await template(at, bundle))
+    # Without statistics the first host that registers is linked to its templates in a minute, not in 0.1 s.
+    await cluster.sql("analyze", "zabbix")
+    server = Server(root, room, stack, cluster, process.free_port(), settings or {})
+    front = frontend.start(root, room, stack, cluster, server.port)
+    server.address, _ = await process.together(front, server.serve())
+    return server
+
+
 def peer(
     bundle: install.Bundle, prefix: str
 ) -> Callable[[house.House, Path, AsyncExitStack], Awaitable[dict[str, str]]]:
     """The start function of one version; its variables begin with ``prefix``."""
 
-    async def start(at: house.House, room: Path, stack: AsyncExitStack) -> dict[str, str]:
-        if at.obstacle:
-            raise process.Unavailable(at.obstacle)
-        root = await install.provide(at, bundle)
-        cluster = await postgres.start(root, room, stack, template=await template(at, bundle))
-        # Without statistics the first host that registers is linked to its templates in a minute, not in 0.1 s.
-        await cluster.sql("analyze", "zabbix")
-        trapper = process.free_port()
-        address, _ = await process.together(
-            frontend.start(root, room, stack, cluster, trapper), serve(root, room, stack, cluster, trapper)
-        )
-        version = str(await frontend.call(address, "apiinfo.version", []))
+    async def begin(at: house.House, room: Path, stack: AsyncExitStack) -> dict[str, str]:
+        server = await start(at, bundle, room, stack)
+        version = str(await frontend.call(server.address, "apiinfo.version", []))
         return {
             "version": version,
             f"{prefix}_VERSION": version,
-            f"{prefix}_API": address,
-            f"{prefix}_TRAPPER": f"127.0.0.1:{trapper}",
+            f"{prefix}_API": server.address,
+            f"{prefix}_TRAPPER": f"127.0.0.1:{server.port}",
             f"{prefix}_USER": USER,
             f"{prefix}_PASSWORD": PASSWORD,
             f"{prefix}_LOG": str(room / "zabbix_server.log"),
-            f"{prefix}_JS": str(await runnable(at, root, "zabbix_js")),
-            f"{prefix}_SENDER": str(await runnable(at, root, "zabbix_sender")),
+            f"{prefix}_JS": str(await runnable(at, server.root, "zabbix_js")),
+            f"{prefix}_SENDER": str(await runnable(at, server.root, "zabbix_sender")),
         }
 
-    return start
+    return begin
 
 
 async def template(at: house.House, bundle: install.Bundle) -> Path:
@@ -74,31 +129,6 @@ def filler(root: install.Root) -> Callable[[Path, AsyncExitStack], Awaitable[Non
         await cluster.sql("update hosts set status = 1 where host = 'Zabbix server'", "zabbix")
 
     return fill
-
-
-async def serve(
-    root: install.Root, room: Path, stack: AsyncExitStack, cluster: postgres.Cluster, trapper: int
-) -> None:
-    """Start the server; containers reach its trapper port at any address of the host."""
-    own = {
-        "ListenPort": trapper,
-        "DBHost": cluster.folder,
-        "DBName": "zabbix",
-        "DBUser": "postgres",
-        "LogFile": room / "zabbix_server.log",
-        "PidFile": room / "zabbix_server.pid",
-        "SocketDir": room,
-    }
-    configuration = room / "zabbix_server.conf"
-    configuration.write_text("".join(f"{key}={value}\n" for key, value in (SETTINGS | own).items()))
-    daemon = await process.start(
-        stack,
-        (*process.NAMESPACE, root.program("zabbix_server"), "--foreground", "--config", configuration),
-        room / "zabbix_server.log",
-        env=root.environment,
-        ending=signal.SIGKILL,
-    )
-    await process.until(lambda: process.answers(trapper), daemon, seconds=60)
 
 
 async def runnable(at: house.House, root: install.Root, name: str) -> Path:

@@ -8,7 +8,6 @@ import secrets
 import signal
 import struct
 import sys
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +18,7 @@ import pytest
 from concierge_backends.zabbix import api
 from concierge_proto import bus, messages, subjects
 from tests import peer
-from tests.peers import __main__ as peers
-from tests.peers import house, install, process
+from tests.peers import install, place, process
 
 PAGE = Path(__file__).parents[3] / "docs" / "courier.md"
 METRICS = Path(__file__).parents[2] / "unit" / "courier" / "dropwizard4.json"
@@ -53,12 +51,7 @@ class Agent(NamedTuple):
 
 @pytest.fixture
 async def agent(tmp_path: Path, nats_url: str) -> AsyncIterator[Agent]:
-    at = house.House(
-        cache=Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "concierge-peers",
-        temporary=Path(tempfile.gettempdir()),
-        environment=dict(os.environ),
-        obstacle=peers.obstacle(),
-    )
+    at = place.here()
     try:
         root = await install.provide(at, install.AGENT)
     except process.Unavailable as problem:

@@ -77,8 +77,8 @@ def runner(folder: Path, *words: str) -> subprocess.Popen[str]:
     """A run that may install nothing, so that all of its peers are missing."""
     environment = {key: value for key, value in os.environ.items() if key not in {"CI", "PEER_MISSING"}}
     program = (
-        "import sys; from tests.peers import __main__ as desk; "
-        "desk.obstacle = lambda: 'a test'; sys.exit(desk.main())"
+        "import sys; from tests.peers import __main__ as desk, place; "
+        "place.obstacle = lambda: 'a test'; sys.exit(desk.main())"
     )
     return subprocess.Popen(
         (sys.executable, "-c", program, "run", *words),
