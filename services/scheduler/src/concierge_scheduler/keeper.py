@@ -75,7 +75,7 @@ class Keeper:
         after that: whoever stands by would start again what is just ending.
         """
         owner = f"{self._link.who} {identity.mint()}"
-        lease = bus.Lease(self._link.store("concierge_leases"), _ABROAD.sub("-", endpoint), owner)
+        lease = bus.Lease(self._link.store("concierge_leases"), lease_key(endpoint), owner)
         async with asyncio.TaskGroup() as group:
             holding = group.create_task(lease.run())
             try:
@@ -219,6 +219,11 @@ class Keeper:
             at=self._now(),
         )
         await self._link.publish(self._link.pack(subjects.event(subjects.NOBODY, "control"), control))
+
+
+def lease_key(endpoint: str) -> str:
+    """Return the key of an endpoint's lease, in the letters that a bucket takes."""
+    return _ABROAD.sub("-", endpoint)
 
 
 async def _until_lost(lease: bus.Lease) -> NoReturn:
