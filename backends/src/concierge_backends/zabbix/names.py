@@ -34,6 +34,14 @@ def instance_host(config: settings.Settings, service: str, instance: str) -> str
     return config.monitoring.zabbix.instance_host.format(instance=instance, service=service)
 
 
+def instance(config: settings.Settings, service: str, host: str) -> str:
+    """Return the instance of a service whose host has this name; any other name as it is."""
+    before, _, after = instance_host(config, service, "{instance}").partition("{instance}")
+    if len(host) > len(before) + len(after) and host.startswith(before) and host.endswith(after):
+        return host[len(before) : len(host) - len(after)]
+    return host
+
+
 def service_host(config: settings.Settings, service: str) -> str:
     return config.monitoring.zabbix.service_host.format(service=service)
 

@@ -132,6 +132,8 @@ class Bus:
 
     async def flush(self) -> None:
         """Return when all that was told has reached the server."""
+        if not self.connected:  # nats-py would return as if all were well
+            raise errors.Temporary("flush: not connected to NATS")
         with failures.translated("flush"):
             await self._client.flush(timeout=2)
 

@@ -9,13 +9,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from concierge_gateway import answers, ledger, openapi, webhooks
+from concierge_gateway import answers, ledger, openapi, pings, webhooks
 from concierge_proto import bus
 
 ABOUT = """\
 Concierge's gateway: a monitoring system posts its problems here, signed; they become commands.
 
 POST /webhooks/<source>   sources: {sources}
+GET  /v1/ping/<service>/<instance>   1: it runs, 0: it does not; with gateway.ping_token_file
 GET  /healthz /readyz     alive; connected, and the log read
 GET  /metrics             for Prometheus
 GET  /openapi.json        the contract, with an example for each kind of source
@@ -23,7 +24,11 @@ GET  /openapi.json        the contract, with an example for each kind of source
 
 
 def build(
-    receiver: webhooks.Webhooks, link: bus.Bus, book: ledger.Ledger, sources: list[str]
+    receiver: webhooks.Webhooks,
+    pinger: pings.Pings,
+    link: bus.Bus,
+    book: ledger.Ledger,
+    sources: list[str],
 ) -> fastapi.FastAPI:
     """Return the application; it starts nothing."""
     app = fastapi.FastAPI(
@@ -35,6 +40,7 @@ def build(
     )
     app.add_exception_handler(HTTPException, _refuse)
     _add_webhooks(app, receiver)
+    _add_ping(app, pinger)
     _add_probes(app, lambda: missing(link, book))
     about = ABOUT.format(sources=", ".join(sources) or "none yet; add [gateway.sources.NAME]")
 
@@ -65,6 +71,18 @@ def _add_webhooks(app: fastapi.FastAPI, receiver: webhooks.Webhooks) -> None:
     )
     async def webhook(request: Request) -> Response:
         return await receiver.receive(request)
+
+
+def _add_ping(app: fastapi.FastAPI, pinger: pings.Pings) -> None:
+    @app.get(
+        "/v1/ping/{service}/{instance}",  # noqa: FAST003 - as above
+        summary="Whether an instance runs, asked of its courier",
+        response_class=PlainTextResponse,
+        responses=openapi.PING_RESPONSES,
+        openapi_extra=openapi.PING,
+    )
+    async def ping(request: Request) -> Response:
+        return await pinger.receive(request)
 
 
 def _add_probes(app: fastapi.FastAPI, lacking: Callable[[], str]) -> None:

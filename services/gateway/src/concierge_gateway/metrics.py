@@ -12,6 +12,11 @@ SECONDS = prometheus_client.Histogram(
     "From the head of a webhook to its answer.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0),
 )
+PINGS = prometheus_client.Counter(
+    "concierge_gateway_pings",
+    "Pings asked for: 1 and 0 as they were answered, else the status.",
+    ("outcome",),
+)
 COMMANDS = prometheus_client.Counter(
     "concierge_gateway_commands", "Commands that were stored, repeats not counted.", ("service", "verb")
 )

@@ -141,3 +141,27 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     503: _response("Not stored: send it again.", "unavailable", "not stored: NATS is away"),
 }
 """FastAPI would promise a 422 that never comes: the body is not its to check."""
+
+PING: dict[str, Any] = {
+    "parameters": [
+        {"name": name, "in": where, "required": True, "schema": {"type": "string"}, "description": text}
+        for name, where, text in (
+            ("service", "path", "NAME of [services.NAME]."),
+            ("instance", "path", "Its name, or the name of its host in Zabbix."),
+            ("authorization", "header", "`Bearer TOKEN`, one of those in gateway.ping_token_file."),
+        )
+    ]
+}
+PING_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "1: its courier says that it runs. 0: it says that it does not, or says nothing.",
+        "content": {"text/plain": {"schema": {"type": "string", "enum": ["1", "0"]}}},
+    },
+    400: _response("No such name is possible.", "refused", "instance name 'a b': use 1 to 128 of A-Z, …"),
+    401: _response("Without the token.", "refused", "header authorization is missing"),
+    404: _response("No such service, or nobody may ping.", "refused", "set gateway.ping_token_file"),
+    429: _response("Too often; Retry-After says when.", "unavailable", "more than 500 pings a second"),
+    503: _response(
+        "Nobody could be asked: it says nothing about the instance.", "unavailable", "not connected to NATS"
+    ),
+}

@@ -9,7 +9,18 @@ from collections.abc import Iterator, Mapping
 import uvicorn
 
 from concierge_backends import port
-from concierge_gateway import actions, app, ledger, protocol, publish, renewal, repair, sources, webhooks
+from concierge_gateway import (
+    actions,
+    app,
+    ledger,
+    pings,
+    protocol,
+    publish,
+    renewal,
+    repair,
+    sources,
+    webhooks,
+)
 from concierge_proto import bus, errors, health, settings
 
 log = logging.getLogger(__name__)
@@ -43,7 +54,7 @@ async def run(
     receiver = webhooks.Webhooks(config, known, publish.Shelf(link), book)
     server = _Server(
         uvicorn.Config(
-            app.build(receiver, link, book, list(known)),
+            app.build(receiver, pings.Pings(config, link), link, book, list(known)),
             http=protocol.Protocol,
             ws="none",
             lifespan="off",
