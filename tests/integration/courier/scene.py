@@ -101,9 +101,8 @@ def facts(snapshot: messages.Snapshot) -> dict[str, messages.Value]:
 class Server:
     """A nats-server that can be killed and come back with its streams."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self._folder = folder
-        self._port = port
+    def __init__(self, folder: Path, port: int, listen: str = "127.0.0.1") -> None:
+        self._folder, self._port, self._listen = folder, port, listen
         self._stack = contextlib.AsyncExitStack()
 
     @property
@@ -112,7 +111,7 @@ class Server:
 
     async def start(self) -> None:
         await self._stack.enter_async_context(
-            nats.server(self._folder / "store", self._folder / "run", port=self._port)
+            nats.server(self._folder / "store", self._folder / "run", port=self._port, listen=self._listen)
         )
 
     async def kill(self) -> None:
