@@ -1,12 +1,12 @@
-"""Bodies: JSON for people and every language; msgpack, zlib above 64 kB, for the snapshot."""
+"""Bodies: JSON for people and every language, msgpack for the snapshot; zlib above 64 kB for what can be large."""
 
 import zlib
 from typing import TypeVar
 
 import msgspec
 
-from concierge_proto import errors
-from concierge_proto.messages import Snapshot
+from concierge_proto import errors, parts
+from concierge_proto.messages import Discovery, Snapshot
 
 T = TypeVar("T")
 
@@ -17,26 +17,30 @@ HEADER_ROOM = 4 * 1024
 INFLATED_MAX = 256 * 1024 * 1024
 """Bytes. A body that grows past this is refused, not unpacked."""
 
+_packer = parts.Packer()
+
 
 def encode(message: msgspec.Struct) -> tuple[bytes, str]:
     """Return the body and the name of its encoding; raise Malformed for what no encoding can hold."""
     try:
-        if not isinstance(message, Snapshot):
-            return msgspec.json.encode(message), "json"
-        body = msgspec.msgpack.encode(message)
+        if isinstance(message, Snapshot):
+            packed = _packer.pack(message, ZLIB_FROM)
+            return (packed, "msgpack+zlib") if packed else (msgspec.msgpack.encode(message), "msgpack")
+        body = msgspec.json.encode(message)
     except (OverflowError, UnicodeEncodeError) as error:
         raise errors.Malformed(f"{type(message).__name__}: {error}") from error
-    if len(body) < ZLIB_FROM:
-        return body, "msgpack"
-    return zlib.compress(body, 1), "msgpack+zlib"
+    if isinstance(message, Discovery) and len(body) >= ZLIB_FROM:
+        return zlib.compress(body, 1), "json+zlib"
+    return body, "json"
 
 
 def decode(kind: type[T], body: bytes, encoding: str = "json") -> T:
     """Return the message of a body; raise Malformed with the path of the mistake."""
     try:
-        if encoding == "json":
-            return msgspec.json.decode(body, type=kind)
-        return msgspec.msgpack.decode(_inflate(body) if encoding.endswith("+zlib") else body, type=kind)
+        plain = _inflate(body) if encoding.endswith("+zlib") else body
+        if encoding.startswith("json"):
+            return msgspec.json.decode(plain, type=kind)
+        return msgspec.msgpack.decode(plain, type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, zlib.error) as error:
         raise errors.Malformed(f"{kind.__name__}: {error}") from error
 

@@ -34,7 +34,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime | None = None
     traceparent: str = ""
     encoding: str = "json"
-    """How the body is written: `json`, `msgpack`, `msgpack+zlib`."""
+    """How the body is written: `json`, `msgpack`, either with `+zlib`."""
 
     def headers(self) -> dict[str, str]:
         """Return the headers, percent-encoded as the CloudEvents binding asks."""
@@ -62,6 +62,7 @@ def _written(value: str) -> str:
 
 CONTENT_TYPES = {
     "json": "application/json",
+    "json+zlib": "application/json",
     "msgpack": "application/msgpack",
     "msgpack+zlib": "application/msgpack",
 }

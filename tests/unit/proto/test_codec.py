@@ -11,7 +11,7 @@ from concierge_proto import codec, errors, messages
 from tests.unit.proto import samples, shapes
 
 KINDS = [type(sample) for sample in samples.ALL]
-ENCODINGS = ["json", "msgpack", "msgpack+zlib"]
+ENCODINGS = ["json", "json+zlib", "msgpack", "msgpack+zlib"]
 
 
 def wide(names: int) -> messages.Snapshot:
@@ -39,6 +39,17 @@ def test_a_large_snapshot_is_compressed_and_survives() -> None:
     assert encoding == "msgpack+zlib"
     assert len(body) < len(msgspec.msgpack.encode(wide(5000))) / 2
     assert codec.decode(messages.Snapshot, body, encoding) == wide(5000)
+
+
+def test_a_long_discovery_is_compressed_and_stays_json() -> None:
+    kinds = {"gauge": tuple(f'http_requests{{uri="/{n}"}}' for n in range(5000))}
+    said = messages.Discovery(service="web", instance="web-1", time_ns=1, boot="b", kinds=kinds)
+    body, encoding = codec.encode(said)
+    assert encoding == "json+zlib"
+    assert zlib.decompress(body) == msgspec.json.encode(said)
+    assert codec.decode(messages.Discovery, body, encoding) == said
+    few = msgspec.structs.replace(said, kinds={"gauge": kinds["gauge"][:10]})
+    assert codec.encode(few) == (msgspec.json.encode(few), "json")
 
 
 def test_compression_starts_at_its_threshold(monkeypatch: pytest.MonkeyPatch) -> None:
