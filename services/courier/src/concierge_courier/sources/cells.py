@@ -59,18 +59,24 @@ def parse(body: bytes) -> Any:
 
 
 def text(body: bytes) -> bytes:
-    """Return a text whose lines end as they should; raise Temporary when they are too many."""
-    bound(body.count(b"\n"), _PIECES, "lines")
+    """Return a text whose lines end as they should."""
     return (body.replace(b"\r\n", b"\n") if b"\r" in body else body).removeprefix(b"\xef\xbb\xbf")
 
 
-def batches(text: bytes) -> Iterator[list[bytes]]:
-    """Yield the lines of a text, never all of them at once."""
+def pieces(text: bytes) -> Iterator[bytes]:
+    """Yield a text in pieces of whole lines, without the last one's end."""
     start = 0
     while start < len(text):
         end = text.rfind(b"\n", start, start + _BATCH) + 1 or text.find(b"\n", start) + 1 or len(text)
-        yield text[start:end].removesuffix(b"\n").split(b"\n")
+        yield text[start:end].removesuffix(b"\n")
         start = end
+
+
+def lines(text: bytes) -> Iterator[bytes]:
+    """Yield the lines of a text, never all of them in memory at once; raise Temporary when they are too many."""
+    bound(text.count(b"\n"), _PIECES, "lines")
+    for piece in pieces(text):
+        yield from piece.split(b"\n")
 
 
 def bound(found: int, most: int = MOST, what: str = "values") -> None:

@@ -10,7 +10,7 @@ import re
 from array import array
 from typing import NamedTuple
 
-from concierge_courier.sources import cells
+from concierge_courier.sources import cells, layout
 from concierge_proto import errors
 
 _LONGEST = 65536
@@ -19,9 +19,11 @@ _TYPE_WITHIN = 20
 """Bytes in which a line of a type says so; to look further costs time."""
 _QUOTED = r'"(?:[^"\\]++|\\.)*+"'
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*+"
+_VALUE = r"([^\s#]++)(?:[ \t]++[-+]?[0-9][0-9.eE+-]*+)?+[ \t]*+"
+_REST = re.compile(rf"[ \t]*+{_VALUE}")
 _SAMPLE = re.compile(
     rf'[ \t]*+({_NAME})?+(?:[ \t]*+\{{((?:[^"}}]++|{_QUOTED})*+)\}}[ \t]*+|[ \t]++)'
-    r"([^\s#]++)(?:[ \t]++[-+]?[0-9][0-9.eE+-]*+)?+[ \t]*+(#.*)?"
+    rf"{_VALUE}(#.*)?"
 )
 """Name, labels, value; a time stamp and an exemplar are not of interest, for a snapshot has one time."""
 _LABEL = re.compile(
@@ -51,6 +53,8 @@ _QUANTILES = {
 """Those that become fields. A fixed list: a table has a cell for each field of each row."""
 
 Labels = dict[str, str]
+Number = int | float
+"""Infinite perhaps, or none."""
 
 
 class Table(NamedTuple):
@@ -67,10 +71,9 @@ class Study(NamedTuple):
     """What a text holds, but for its numbers."""
 
     tables: tuple[Table, ...]
-    words: list[bytes]
-    """By line: its value; 0 where it is no sample."""
-    others: "array[int]"
-    """Lines that are no samples."""
+    layout: layout.Layout
+    steady: bool
+    """Whether behind each value there is nothing more than a time stamp: the layout will do for another page."""
     unusable: int
     """Lines that are nothing, and values said twice: the last one counts."""
 
@@ -79,36 +82,37 @@ class Odd(ValueError):
     """A line is no sample."""
 
 
-def study(text: bytes) -> Study:
-    """Return what the lines hold; raise Temporary when that is no Prometheus text, or not all of it."""
-    cells.bound(sum(line[:1] not in b"#" for lines in cells.batches(text) for line in lines))
+def study(text: bytes) -> tuple[Study, list[Number]]:
+    """Return what the lines hold, and by line the number, 0 where none is.
+
+    Raises Temporary when that is no Prometheus text, or not all of it.
+    """
+    cells.bound(sum(line[:1] not in b"#" for line in cells.lines(text)))
     places = _Places(text)
-    words: list[bytes] = []
-    others, odd, sentence = array("l"), 0, ""
-    for line in itertools.chain.from_iterable(cells.batches(text)):
-        try:
-            word = b"" if line.lstrip()[:1] in b"#" else places.put(line, len(words))
-        except Odd:
-            word, odd = b"", odd + 1
-            sentence = sentence or f"line {len(words) + 1} is {line[:50]!r}"
-        if not word:
-            others.append(len(words))
-        words.append(word or b"0")
-    if odd > len(words) - len(others):
-        raise errors.Temporary(f"no Prometheus text: {sentence}")
+    numbers = [places.take(line) for line in cells.lines(text)]
+    if places.odd > places.samples:
+        raise errors.Temporary(f"no Prometheus text: {places.sentence}")
     if places.modern and text[-20:].split()[-2:] != _EOF:
         raise errors.Temporary("OpenMetrics text broke off: it has no # EOF")
-    return Study(places.tables(), words, others, odd + places.doubled)
+    return Study(places.tables(), places.layout, places.steady, places.odd + places.doubled), numbers
 
 
-def number(word: bytes) -> int | float:
+def number(word: str) -> Number:
     """Return a value; raise ValueError."""
-    if word.removeprefix(b"-").isdigit():
+    if not word.isascii() or "_" in word or word != word.strip():  # Python reads more than the format has
+        raise ValueError(word)
+    if word.removeprefix("-").isdigit():
         found = int(word)
         return found if -(2**63) <= found < 2**63 else float(word)
-    if b"_" in word or word != word.strip():  # Python reads more than the format has
-        raise ValueError(word)
     return float(word)
+
+
+def rest(text: str) -> Number:
+    """Return the value of what stands behind a head, perhaps with a time stamp; raise ValueError."""
+    found = _REST.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return number(found[1])
 
 
 class _Places:
@@ -118,25 +122,43 @@ class _Places:
         self._types = dict(_types(text))
         self._families: dict[str, tuple[str, str, str]] = {}
         self._tables = {kind: _Cells() for kind in ("gauge", "counter", "histogram")}
-        self.doubled = 0
+        self.layout = layout.Layout()
+        self.steady = True
+        self.samples = self.odd = self.doubled = 0
+        """Lines."""
+        self.sentence = ""
+        """About the first odd one."""
         self.modern = not _OPEN_METRICS.isdisjoint(self._types.values())
         """Whether it can only be OpenMetrics, which ends with a mark; the older format has none."""
 
-    def put(self, line: bytes, at: int) -> bytes:
+    def take(self, line: bytes) -> Number:
+        """Note what a line is, and return its value; 0 when it is no sample."""
+        if line.lstrip()[:1] not in b"#":
+            try:
+                return self._sample(line)
+            except Odd:
+                self.odd += 1
+                self.sentence = self.sentence or f"line {len(self.layout) + 1} is {line[:50]!r}"
+        self.layout.other(line.decode("latin-1"))
+        return 0
+
+    def _sample(self, line: bytes) -> Number:
         """Note where the value of a sample belongs, and return it; raise Odd."""
         found = _SAMPLE.fullmatch(line.decode("utf-8", "replace")) if len(line) <= _LONGEST else None
         if found is None:
             raise Odd
         name, labels = _labels(found[1] or "", found[2] or "")
-        word = found[3].encode()
         try:
-            number(word)
+            value = number(found[3])
         except ValueError as error:
             raise Odd from error
         kind, row, field = self._place(name, labels)
+        self.samples += 1
+        self.doubled += self._tables[kind].put(row, field, len(self.layout))
+        self.layout.sample(_head(line, found, row))
         self.modern = self.modern or bool(found[4])
-        self.doubled += self._tables[kind].put(row, field, at)
-        return word
+        self.steady = self.steady and not found[4]
+        return value
 
     def tables(self) -> tuple[Table, ...]:
         return tuple(found.table(kind) for kind, found in self._tables.items() if found.rows)
@@ -192,10 +214,16 @@ class _Cells:
         return Table(kind, fields, tuple(self.rows), slots)
 
 
+def _head(line: bytes, found: re.Match[str], row: str) -> str:
+    """Return what stands before the value; if it can, the name that is kept anyway: that halves the memory."""
+    head = line[: len(line) - len(found.string[found.start(3) :].encode())].decode("latin-1")
+    return row if row[-1] == "}" and head.rstrip(" ") == row else head
+
+
 def _types(text: bytes) -> list[tuple[str, str]]:
     found = (
         _TYPE.fullmatch(line.decode("utf-8", "replace"))
-        for line in itertools.chain.from_iterable(cells.batches(text))
+        for line in cells.lines(text)
         if b"TYPE" in line[:_TYPE_WITHIN] and len(line) <= _LONGEST
     )
     return [(_plain(match[1]), match[2]) for match in found if match]

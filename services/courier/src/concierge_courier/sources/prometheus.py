@@ -1,13 +1,12 @@
 """Prometheus: its text format 0.0.4, and OpenMetrics 1.0.
 
 Between two collections a page changes in its numbers, hardly ever in its lines. So what the lines are is
-found out once, and as long as all of them read the same but for their last word, only that is read.
+found out once, and as long as all of them begin as they did, only the rest of them is read.
 """
 
 import contextlib
-import hashlib
 import math
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 
@@ -19,46 +18,42 @@ ACCEPT = fetch.Wanted(
 )
 """The older format first: what is read is the same, and it has no exemplars to be passed over."""
 
-_JSON_ALONE = (b"null", b"\t", b"\r")
-"""What JSON reads, and the format does not."""
-_ABSENT = (b"NaN", b"+Inf", b"-Inf", b"Inf")
+_JSON_ALONE = ("n", "\t", "\r")
+"""Where JSON may read what the format does not: null, and more blanks."""
+_ABSENT = (("N", "NaN"), ("I", "+Inf"), ("I", "-Inf"), ("I", "Inf"))
 _NUMBERS = msgspec.json.Decoder(list[Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float | None])
-
-
-class _Known(NamedTuple):
-    """A page, but for its numbers."""
-
-    mark: bytes
-    """Of all lines without their last words."""
-    said: list[bytes]
-    """The last words of the lines that are no samples."""
-    study: exposition.Study
 
 
 class Decoder:
     """Decodes the pages of one source; remembers the last one."""
 
     def __init__(self) -> None:
-        self._known: _Known | None = None
+        self._known: exposition.Study | None = None
 
     def decode(self, body: bytes, name: str = "prometheus") -> port.Reading:
-        """Return one block per kind; raise Temporary when it is something else, or not all of it."""
+        """Return one block per kind; raise Temporary when it is something else, or not all of it.
+
+        What is no longer needed is forgotten at once: text and numbers together would be the courier's peak.
+        """
         text = cells.text(body)
-        words, mark = _split(text)
-        known = self._known
-        if known and known.mark == mark and _said(words, known.study) == known.said:
-            numbers = _numbers(words, known.study)
+        del body
+        known, self._known = self._known, None
+        words = known.layout.values(text) if known else None
+        if known and words is not None:
+            del text
+            numbers = _numbers(words, len(known.layout))
             if numbers:
-                return _reading(known.study, numbers, name)
-            words, mark = _split(text)
-        self._known = known = None
-        study = exposition.study(text)
-        last, study = study.words, study._replace(words=[])
-        said = _said(words, study)
-        if _mask(words, study) == last:
-            self._known = _Known(mark, said, study)
-        del words
-        return _reading(study, _finite([exposition.number(word) for word in last]), name)
+                self._known = known
+                return _reading(known, numbers, name)
+            text = known.layout.page(words)
+        del known, words
+        return self._first(text, name)
+
+    def _first(self, text: bytes, name: str) -> port.Reading:
+        study, numbers = exposition.study(text)
+        if study.steady:
+            self._known = study
+        return _reading(study, _finite(numbers), name)
 
 
 def source(name: str, location: str) -> port.Source:
@@ -70,44 +65,31 @@ def decode(body: bytes, name: str = "prometheus") -> port.Reading:
     return Decoder().decode(body, name)
 
 
-def _split(text: bytes) -> tuple[list[bytes], bytes]:
-    """Return the last word of each line, and a hash of everything before it."""
-    words: list[bytes] = []
-    mark = hashlib.sha256()
-    for lines in cells.batches(text):
-        parts = [line.rpartition(b" ") for line in lines]
-        mark.update(b"\n".join([part[0] for part in parts]) + b"\n")
-        words += [part[2] for part in parts]
-    return words, mark.digest()
-
-
-def _said(words: list[bytes], study: exposition.Study) -> list[bytes]:
-    return [words[at] for at in study.others]
-
-
-def _mask(words: list[bytes], study: exposition.Study) -> list[bytes]:
-    """Put a 0 in place of each line that is no sample."""
-    for at in study.others:
-        words[at] = b"0"
-    return words
-
-
-def _numbers(words: list[bytes], study: exposition.Study) -> list[messages.Value | None]:
-    """Return the value of each line, None for NaN and infinities; nothing, when one of them is no value.
+def _numbers(words: str, wanted: int) -> list[messages.Value | None]:
+    """Return the value of each line, None for NaN and infinities; nothing, when one of them is none.
 
     As JSON it is read four times as fast as word by word.
     """
-    joined = b",".join(_mask(words, study))
-    with contextlib.suppress(msgspec.MsgspecError):
-        if not any(more in joined for more in _JSON_ALONE):
-            for word in _ABSENT:
-                joined = joined.replace(word, b"null")
-            numbers = _NUMBERS.decode(b"[" + joined + b"]")
-            return list(numbers) if len(numbers) == len(words) else []
+    numbers: list[messages.Value | None] = []
     try:
-        return _finite([exposition.number(word) for word in words])
-    except ValueError:
-        return []
+        numbers += _NUMBERS.decode(f"[{_nulled(words)}]")
+    except (msgspec.MsgspecError, ValueError):
+        with contextlib.suppress(ValueError):
+            numbers = _finite([exposition.rest(word) for word in words.split("\n")])
+    return numbers if len(numbers) == wanted else []
+
+
+def _nulled(words: str) -> str:
+    """Return them with null for each that is no number; raise ValueError when JSON would read too much.
+
+    To look for single characters takes a tenth of the time.
+    """
+    if any(more in words for more in _JSON_ALONE):
+        raise ValueError(words[:50])
+    for mark, absent in _ABSENT:
+        if mark in words:
+            words = words.replace(absent, "null")
+    return words.replace("\n", ",")
 
 
 def _finite(numbers: list[int | float]) -> list[messages.Value | None]:
