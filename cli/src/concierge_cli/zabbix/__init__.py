@@ -14,3 +14,4 @@ def zabbix() -> None:
 
 app.command()(provision.plan)
 app.command()(provision.apply)
+app.command()(provision.destroy)

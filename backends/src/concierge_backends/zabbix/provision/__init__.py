@@ -7,14 +7,22 @@ Only the API is used: what it returns is what is compared, on an empty server an
 """
 
 from concierge_backends.zabbix import api, names
-from concierge_backends.zabbix.provision import actions, imports, ledger, media, people, services
+from concierge_backends.zabbix.provision import (
+    actions,
+    groups,
+    imports,
+    ledger,
+    macros,
+    media,
+    people,
+    removal,
+    services,
+)
 from concierge_backends.zabbix.provision.ledger import Change
 from concierge_backends.zabbix.provision.library import application, service
 from concierge_proto import settings
 
-__all__ = ["Change", "apply"]
-
-HOST_GROUP = ledger.Kind("host group", "hostgroup", "groupid", "name")
+__all__ = ["Change", "apply", "destroy"]
 
 
 async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
@@ -50,32 +58,44 @@ async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
     login = api.Login(token=token) if token else api.Login(user=user, password=password)
     async with api.connect(url or own.api_url, login, own.ca_file) as door:
         book = ledger.Ledger(door, dry_run=dry_run)
-        hook = f"{gateway_url.rstrip('/')}/webhooks/{source}"
-        await _walk(book, config, hook, own.api_url or url, secret)
+        gateway = gateway_url.rstrip("/")
+        await macros.settle(book, gateway, _ping_token(config))
+        media_id = await media.settle(book, f"{gateway}/webhooks/{source}", own.api_url or url, secret)
+        await _walk(book, config, media_id)
         return book.changes
 
 
-async def _walk(
-    book: ledger.Ledger, config: settings.Settings, hook: str, front_end: str, secret: str
-) -> None:
-    groups = await _host_groups(book, config)
+async def destroy(
+    config: settings.Settings, *, url: str = "", login: api.Login, dry_run: bool = False
+) -> list[Change]:
+    """Take away everything that `apply` made, and the hosts of instances; with `dry_run` only say what.
+
+    Raises Temporary, Permanent as `apply` does; what is gone is gone, and the next call takes the rest.
+    """
+    own = config.monitoring.zabbix
+    async with api.connect(url or own.api_url, login, own.ca_file) as door:
+        book = ledger.Ledger(door, dry_run=dry_run)
+        await removal.everything(book)
+        return book.changes
+
+
+async def _walk(book: ledger.Ledger, config: settings.Settings, media_id: str) -> None:
+    made = await groups.settle(book, config)
     shared = await imports.settle(book, list(config.services))
-    triggers = await services.settle(book, config, groups[services.GROUP], shared[service.NAME])
-    media_id = await media.settle(book, hook, front_end, secret)
-    user_id = await people.settle(book, groups.values(), media_id)
-    docs = []
+    await actions.prune(book, config)
+    triggers = await services.settle(book, config, made[groups.SERVICES], shared[service.NAME])
+    user_id = await people.settle(book, made.values(), media_id)
+    docs = [actions.on_tag(media_id, user_id)]
     for name, own in config.services.items():
         docs += [
             actions.on_trigger(name, threshold, triggers[name, threshold.name], media_id, user_id)
             for threshold in own.triggers
         ]
-        group = groups[names.host_group(config, name)]
+        group = made[names.host_group(config, name)]
         docs.append(actions.on_registration(name, group, shared[application.of(name)]))
     await actions.settle(book, docs)
 
 
-async def _host_groups(book: ledger.Ledger, config: settings.Settings) -> dict[str, str]:
-    wanted = [services.GROUP, *(names.host_group(config, service) for service in config.services)]
-    docs = [{"name": name} for name in dict.fromkeys(wanted)]
-    found = await book.find("hostgroup.get", {"filter": {"name": wanted}})
-    return await book.settle(HOST_GROUP, docs, found)
+def _ping_token(config: settings.Settings) -> str:
+    file = config.gateway.ping_token_file
+    return settings.read_secret(file, "gateway.ping_token_file")[0] if file else ""

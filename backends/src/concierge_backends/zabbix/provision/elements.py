@@ -10,6 +10,9 @@ FLOAT = 0
 FOREACH_EVERY = "10s"
 """How often Zabbix's own aggregates are calculated."""
 
+THRESHOLD = ("concierge", "threshold")
+"""The tag of a threshold's trigger."""
+
 _CALL = re.compile(r"\{\d+\}")
 ITEM = ledger.Kind("item", "item", "itemid", "key_", fixed=("hostid",))
 TRIGGER = ledger.Kind("trigger", "trigger", "triggerid", "description")
@@ -30,7 +33,7 @@ async def settle_items(book: ledger.Ledger, host: str, docs: list[Doc]) -> None:
 
 
 async def settle_triggers(book: ledger.Ledger, host: str, docs: list[Doc]) -> dict[str, str]:
-    """Make the triggers of a host; return their ids by name."""
+    """Make the triggers of the thresholds of a host, and no others; return their ids by name."""
     params = {
         "hostids": [host],
         "inherited": False,
@@ -40,7 +43,14 @@ async def settle_triggers(book: ledger.Ledger, host: str, docs: list[Doc]) -> di
         "selectTags": "extend",
     }
     found = await book.find("trigger.get", params, host)
+    kept = {doc["description"] for doc in docs}
+    await book.remove(TRIGGER, [doc for doc in found if _threshold(doc) and doc["description"] not in kept])
     return await book.settle(TRIGGER, docs, [{**doc, **expressions(doc)} for doc in found])
+
+
+def _threshold(trigger: Doc) -> bool:
+    """Whether it was made for a threshold: others on the host are an administrator's own."""
+    return any((tag["tag"], tag["value"]) == THRESHOLD for tag in trigger["tags"])
 
 
 def expressions(found: Doc) -> dict[str, str]:

@@ -10,6 +10,9 @@ from concierge_backends.zabbix import api
 NEW = "new:"
 """How the id begins of what a plan would create."""
 
+BATCH = 500
+"""Objects that are deleted in one call."""
+
 Doc = dict[str, Any]
 """An object as Zabbix's API takes it."""
 
@@ -108,6 +111,13 @@ class Ledger:
         if made is None:
             return {name: NEW + name for name in names}
         return dict(zip(names, map(str, made[f"{kind.id}s"]), strict=True))
+
+    async def remove(self, kind: Kind, found: Sequence[Doc]) -> None:
+        """Delete these, some hundreds at a time."""
+        for start in range(0, len(found), BATCH):
+            batch = found[start : start + BATCH]
+            self.changes += [Change("delete", kind.title, str(doc[kind.name])) for doc in batch]
+            await self.write(f"{kind.api}.delete{kind.suffix}", [doc[kind.id] for doc in batch])
 
 
 def difference(kind: Kind, old: Doc, doc: Doc) -> Doc:

@@ -7,7 +7,6 @@ from concierge_backends.zabbix.provision import elements, ledger
 from concierge_backends.zabbix.provision.ledger import Doc
 from concierge_proto import errors, settings
 
-GROUP = "Concierge services"
 SILENT = "1m"
 """No aggregates for so long: a threshold is not judged on what no longer is."""
 LEAST_STEP = 60
@@ -69,7 +68,7 @@ def trigger(config: settings.Settings, service: str, threshold: settings.Thresho
         "priority": threshold.severity,
         "manual_close": 1,
         "tags": [
-            {"tag": "concierge", "value": "threshold"},
+            dict(zip(("tag", "value"), elements.THRESHOLD, strict=True)),
             {"tag": "service", "value": service},
             {"tag": problems.ACTION, "value": threshold.action},
         ],
