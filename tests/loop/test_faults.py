@@ -11,9 +11,9 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from concierge_cli import house, nats, show
+from concierge_cli import house, nats
 from concierge_cli.demo import balancer, containers, play, scene, stage
-from concierge_proto import identity, messages, settings
+from concierge_proto import identity, journal, messages, settings
 from tests import gate, peer
 
 
@@ -65,12 +65,12 @@ async def until(story: play.Story, what: str, true) -> None:  # type: ignore[no-
 
 def outcomes(story: play.Story) -> list[tuple[int, int, str]]:
     """Return what Docker made of everything: (before, after, result), each event once."""
-    found = {d.sequence: show.read(d) for d in story.log}
+    found = {d.sequence: journal.read(d) for d in story.log}
     return [(e.before, e.after, e.result) for e in found.values() if isinstance(e, messages.Outcome)]
 
 
 def triggers(story: play.Story, status: str) -> int:
-    events = [show.read(d) for d in story.log]
+    events = [journal.read(d) for d in story.log]
     return sum(isinstance(e, messages.Trigger) and e.status == status for e in events)
 
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from concierge_cli import nats, show
-from concierge_proto import bus, identity, messages, settings
+from concierge_cli import nats
+from concierge_proto import bus, identity, journal, messages, settings
 from tests import peer
 
 PAIRS = [
@@ -123,7 +123,7 @@ async def test_the_loop_closes(pair: tuple[str, str], played: Played) -> None:
 
 async def events(played: Played) -> list[messages.Event]:
     stream = played.link.history("EVENTS", "concierge.v1.event.>")
-    found = [show.read(d) async for d in stream if show.correlation(d) == played.last["correlation_id"]]
+    found = [journal.read(d) async for d in stream if journal.correlation(d) == played.last["correlation_id"]]
     return [event for event in found if event]
 
 

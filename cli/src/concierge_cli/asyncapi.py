@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 import typer
 
-from concierge_cli import show
-from concierge_proto import bus, messages, subjects
+from concierge_proto import bus, journal, messages, subjects
 
 _BODIES: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "snapshot": ("<service>.<instance>", messages.Snapshot),
@@ -16,7 +15,7 @@ _BODIES: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "receipt": ("<service>.<instance>", messages.Receipt),
     "ping": ("<service>.<instance>", messages.Ping),
     "command": ("<target>.<service>", messages.Command),
-    **{f"event.<service>.{kind}": ("", body) for kind, body in show.KINDS.items()},
+    **{f"event.<service>.{kind}": ("", body) for kind, body in journal.KINDS.items()},
 }
 
 

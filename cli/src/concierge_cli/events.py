@@ -8,13 +8,13 @@ import typer
 
 from concierge_cli import output, show
 from concierge_cli.place import Place
-from concierge_proto import errors, settings, subjects
+from concierge_proto import errors, journal, settings, subjects
 
 
 def events(
     context: typer.Context,
     service: Annotated[str, typer.Option(help="Only this service's.")] = "*",
-    kind: Annotated[str, typer.Option(help=f"Only these: {', '.join(show.KINDS)}.")] = "*",
+    kind: Annotated[str, typer.Option(help=f"Only these: {', '.join(journal.KINDS)}.")] = "*",
     since: Annotated[str, typer.Option(help="How far back: 30s, 15m, 24h, 7d.")] = "1h",
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on as they come; Ctrl-C ends it.")
@@ -27,8 +27,8 @@ def events(
 
     concierge events --since 24h --service web --kind outcome --json
     """
-    if kind != "*" and kind not in show.KINDS:
-        raise errors.Malformed(f"--kind {kind}: there is only {', '.join(show.KINDS)}")
+    if kind != "*" and kind not in journal.KINDS:
+        raise errors.Malformed(f"--kind {kind}: there is only {', '.join(journal.KINDS)}")
     asyncio.run(_events(context.obj, service, kind, ago(since), follow=follow, json=json))
 
 
@@ -50,6 +50,6 @@ async def _events(
             "EVENTS", f"{subjects.ROOT}.event.{service}.{kind}", since=since, follow=follow
         ):
             if json:
-                output.emit(show.record(delivery))
+                output.emit(journal.record(delivery))
             else:
                 output.console.print(show.line(delivery))

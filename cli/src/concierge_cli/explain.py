@@ -9,9 +9,9 @@ import msgspec
 import typer
 from rich.text import Text
 
-from concierge_cli import events, output, reasons, show, status
+from concierge_cli import events, output, reasons, show
 from concierge_cli.place import Place
-from concierge_proto import bus, errors, messages, settings, subjects
+from concierge_proto import bus, errors, journal, messages, settings, standing, subjects
 from concierge_scheduler import state
 
 Judged = TypeVar("Judged", messages.Decision, messages.Outcome)
@@ -86,7 +86,7 @@ async def known(link: bus.Bus, config: settings.Settings, service: str) -> reaso
         policy=policy,
         kind=kind,
         holder=any(key.startswith(f"{kind}/") for key in leases),
-        heard=(await status.heard_of(link, config)).get(service, ()),
+        heard=(await standing.heard(link, config)).get(service, ()),
         document=state.load(entry.value, service) if entry else None,
         ignored=await _ignored(link, service),
     )
@@ -126,7 +126,7 @@ def named(trigger: messages.Trigger, what: str) -> bool:
 async def _events(link: bus.Bus, which: str, since: str) -> AsyncIterator[messages.Event]:
     stream = link.history("EVENTS", f"{subjects.ROOT}.event.{which}", since=events.ago(since))
     async for delivery in stream:
-        event = show.read(delivery)
+        event = journal.read(delivery)
         if event is not None:
             yield event
 

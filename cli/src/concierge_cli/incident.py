@@ -7,7 +7,7 @@ import typer
 
 from concierge_cli import events, output, show
 from concierge_cli.place import Place
-from concierge_proto import bus, errors, messages, subjects
+from concierge_proto import bus, errors, journal
 
 
 def incident(
@@ -28,10 +28,10 @@ def incident(
             f"no incident {correlation_id} within {since}: `concierge events --json` shows the ids"
         )
     if json:
-        output.emit(summary(chain))
+        output.emit(journal.summary(chain))
         return
     first = chain[0].stored_at
-    output.console.print(f"incident {show.correlation(chain[0])}, {first.astimezone():%Y-%m-%d %H:%M:%S}")
+    output.console.print(f"incident {journal.correlation(chain[0])}, {first.astimezone():%Y-%m-%d %H:%M:%S}")
     for delivery in chain:
         output.console.print(show.line(delivery, first))
     output.console.print(ending(chain))
@@ -39,41 +39,11 @@ def incident(
 
 async def _chain(place: Place, wanted: str, since: str) -> list[bus.Delivery]:
     async with place.bus() as link:
-        found = [
-            delivery
-            async for delivery in link.history("EVENTS", f"{subjects.ROOT}.event.>", since=events.ago(since))
-            if show.correlation(delivery)
-        ]
-    if wanted == "last":
-        wanted = next((show.correlation(d) for d in reversed(found) if show.kind(d) == "trigger"), "?")
-    chain = [delivery for delivery in found if show.correlation(delivery).startswith(wanted)]
-    ids = {show.correlation(delivery) for delivery in chain}
-    if len(ids) > 1:
-        raise errors.Malformed(f"{wanted} begins {len(ids)} incidents: {', '.join(sorted(ids))}")
-    return chain
-
-
-def summary(chain: list[bus.Delivery]) -> dict[str, object]:
-    """Return the incident as one JSON object."""
-    return {
-        "correlation_id": show.correlation(chain[0]),
-        "started_at": chain[0].stored_at,
-        "resolved": resolved(chain) is not None,
-        "events": [show.record(delivery) for delivery in chain],
-    }
-
-
-def resolved(chain: list[bus.Delivery]) -> bus.Delivery | None:
-    """Return the trigger that closed it."""
-    for delivery in chain:
-        event = show.read(delivery)
-        if isinstance(event, messages.Trigger) and event.status == "resolved":
-            return delivery
-    return None
+        return await journal.chain(link, wanted, events.ago(since))
 
 
 def ending(chain: list[bus.Delivery]) -> str:
-    closed = resolved(chain)
+    closed = journal.resolved(chain)
     if closed is None:
         return "still open: the metric has not recovered"
     return f"recovered after {(closed.stored_at - chain[0].stored_at).total_seconds():.1f} s"

@@ -7,10 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from concierge_cli import output, show
 from concierge_cli.place import Place
-from concierge_proto import bus, errors, identity, messages, settings, subjects
-
-LIFE = timedelta(minutes=5)
-"""A command is never executed later than this."""
+from concierge_proto import bus, errors, journal, messages, orders, settings, subjects
 
 
 def command(
@@ -22,38 +19,16 @@ def command(
     arguments: dict[str, str] | None = None,
 ) -> messages.Command:
     """Return a new command of the operator who asks; raise Malformed for an unknown service."""
-    if service not in config.services:
-        known = ", ".join(config.services) or "none"
-        raise errors.Malformed(f"no service {service!r}: the configuration has {known}")
-    now = datetime.now(UTC)
-    return messages.Command(
-        id=identity.mint(),
-        service=service,
-        target=config.services[service].target,
-        verb=verb,
-        amount=amount,
-        arguments=arguments or {},
-        correlation_id=identity.mint(),
-        manual=True,
-        reason=reason,
-        owner=os.environ.get("SUDO_USER") or getpass.getuser(),
-        issued_at=now,
-        expires_at=now + LIFE,
-    )
+    owner = os.environ.get("SUDO_USER") or getpass.getuser()
+    wanted = orders.Order(verb, amount, arguments)
+    return orders.command(config, service, wanted, owner=owner, reason=reason)
 
 
 async def give(place: Place, command: messages.Command, timeout: str, *, wait: bool, json: bool) -> int:
     """Store a command and wait for what becomes of it; return the exit code."""
     async with place.bus() as link:
-        message = link.pack(
-            subjects.command(command.target, command.service),
-            command,
-            id=command.id,
-            correlation_id=command.correlation_id,
-            expires_at=command.expires_at,
-        )
         before = datetime.now(UTC) - timedelta(seconds=1)
-        await link.publish(message)
+        await orders.store(link, command)
         if not wait:
             _tell(command, json=json)
             return 0
@@ -69,13 +44,13 @@ async def give(place: Place, command: messages.Command, timeout: str, *, wait: b
 async def _watch(link: bus.Bus, command: messages.Command, since: datetime, *, json: bool) -> int:
     stream = link.history("EVENTS", f"{subjects.ROOT}.event.{command.service}.*", since=since, follow=True)
     async for delivery in stream:
-        if show.correlation(delivery) != command.correlation_id:
+        if journal.correlation(delivery) != command.correlation_id:
             continue
         if json:
-            output.emit(show.record(delivery))
+            output.emit(journal.record(delivery))
         else:
             output.console.print(show.line(delivery))
-        code = verdict(show.read(delivery))
+        code = verdict(journal.read(delivery))
         if code is not None:
             return code
     return 3

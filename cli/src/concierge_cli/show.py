@@ -2,19 +2,9 @@
 
 from datetime import datetime
 
-import msgspec
 from rich.text import Text
 
-from concierge_proto import bus, errors, messages
-
-KINDS: dict[str, type[messages.Event]] = {
-    "trigger": messages.Trigger,
-    "decision": messages.Decision,
-    "outcome": messages.Outcome,
-    "instance": messages.InstanceChange,
-    "control": messages.Control,
-    "deadletter": messages.DeadLetter,
-}
+from concierge_proto import bus, journal, messages
 
 _STYLES = {
     "trigger": "yellow",
@@ -26,40 +16,13 @@ _STYLES = {
 }
 
 
-def kind(delivery: bus.Delivery) -> str:
-    return delivery.subject.rpartition(".")[2]
-
-
-def read(delivery: bus.Delivery) -> messages.Event | None:
-    """Return the event, or None where this version does not know it."""
-    try:
-        return delivery.read(KINDS[kind(delivery)])
-    except (KeyError, errors.Malformed):
-        return None
-
-
-def record(delivery: bus.Delivery) -> dict[str, object]:
-    """Return an event as one JSON object: what it is, when, which incident, and its body."""
-    return {
-        "kind": kind(delivery),
-        "time": delivery.stored_at,
-        "sequence": delivery.sequence,
-        "correlation_id": correlation(delivery),
-        **msgspec.json.decode(delivery.body),
-    }
-
-
-def correlation(delivery: bus.Delivery) -> str:
-    return delivery.headers.get("ce-correlationid", "")
-
-
 def line(delivery: bus.Delivery, since: datetime | None = None) -> Text:
     """Return one line; `since`: write the time as seconds after it."""
     at = delivery.stored_at
     when = f"{(at - since).total_seconds():+9.3f}s" if since else at.astimezone().strftime("%H:%M:%S.%f")[:-3]
-    event = read(delivery)
+    event = journal.read(delivery)
     text = Text(f"{when}  ")
-    text.append(f"{kind(delivery):<10}", style=_STYLES.get(kind(delivery), ""))
+    text.append(f"{journal.kind(delivery):<10}", style=_STYLES.get(journal.kind(delivery), ""))
     text.append(f" {sentence(event) if event else delivery.body.decode('utf-8', 'replace')}")
     return text
 

@@ -1,7 +1,6 @@
 """`concierge status`: what runs, what is wrong, what was done last."""
 
 import asyncio
-from datetime import UTC, datetime
 
 import msgspec
 import typer
@@ -9,7 +8,7 @@ from rich.text import Text
 
 from concierge_cli import output, show
 from concierge_cli.place import Place
-from concierge_proto import bus, messages, settings, subjects
+from concierge_proto import standing
 
 DEGRADED = 3
 """Exit code when a target has no holder, or a service has too few instances."""
@@ -56,10 +55,9 @@ def status(context: typer.Context, json: output.Json = False) -> None:
 async def _rows(place: Place) -> list[Row]:
     config = place.load()
     async with place.bus() as link:
-        heard = await heard_of(link, config)
-        events = await _latest(link)
-        leases = await link.store("concierge_leases").keys()
-        documents = link.store("concierge_services")
+        heard = await standing.heard(link, config)
+        lines = {key: str(show.line(event)) for key, event in (await standing.latest(link)).items()}
+        held = await standing.kinds_held(link)
         return [
             Row(
                 service=name,
@@ -67,41 +65,15 @@ async def _rows(place: Place) -> list[Row]:
                 kind=config.targets[service.target].kind,
                 min=service.min,
                 max=service.max,
-                scheduler=any(key.startswith(f"{config.targets[service.target].kind}/") for key in leases),
+                scheduler=config.targets[service.target].kind in held,
                 heard=heard.get(name, ()),
-                last_decision=events.get((name, "decision"), ""),
-                last_outcome=events.get((name, "outcome"), ""),
-                last_trigger=events.get((name, "trigger"), ""),
-                state=_document(await documents.get(name)),
+                last_decision=lines.get((name, "decision"), ""),
+                last_outcome=lines.get((name, "outcome"), ""),
+                last_trigger=lines.get((name, "trigger"), ""),
+                state=await standing.document(link, name),
             )
             for name, service in config.services.items()
         ]
-
-
-async def heard_of(link: bus.Bus, config: settings.Settings) -> dict[str, tuple[str, ...]]:
-    """Return the instances of each service whose heartbeat is fresh and says 1."""
-    found: dict[str, tuple[str, ...]] = {}
-    now = datetime.now(UTC)
-    async for delivery in link.history("PRESENCE", f"{subjects.ROOT}.heartbeat.*.*", latest=True):
-        if delivery.is_marker:
-            continue
-        beat = delivery.read(messages.Heartbeat)
-        service = config.services.get(beat.service)
-        fresh = service and (now - delivery.stored_at).total_seconds() < service.fresh
-        if beat.state and fresh:
-            found[beat.service] = (*found.get(beat.service, ()), beat.instance)
-    return found
-
-
-async def _latest(link: bus.Bus) -> dict[tuple[str, str], str]:
-    found: dict[tuple[str, str], str] = {}
-    async for delivery in link.history("EVENTS", f"{subjects.ROOT}.event.*.*", latest=True):
-        found[delivery.subject.split(".")[3], show.kind(delivery)] = str(show.line(delivery))
-    return found
-
-
-def _document(entry: bus.Entry | None) -> dict[str, object]:
-    return msgspec.json.decode(entry.value, type=dict[str, object]) if entry else {}
 
 
 def page(row: Row) -> Text:

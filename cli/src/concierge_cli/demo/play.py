@@ -12,7 +12,7 @@ import msgspec
 from concierge_cli import show
 from concierge_cli.demo import scene
 from concierge_cli.demo.balancer import Balancer
-from concierge_proto import bus, errors, messages, metric, subjects
+from concierge_proto import bus, errors, journal, messages, metric, subjects
 
 QUIET, RUSH = 0.45, 1.1
 """Offered load, in instances' worth: 0.45 is fine for one, 1.1 is too much for one and fine for two."""
@@ -96,13 +96,13 @@ class Story:
 
     def _outcome(self, start: int, wanted: int) -> messages.Outcome | None:
         for delivery in self.log[start:]:
-            event = show.read(delivery)
+            event = journal.read(delivery)
             if isinstance(event, messages.Outcome) and event.result == "converged" and event.after == wanted:
                 return event
         return None
 
     def _resolved(self, start: int, name: str) -> bool:
-        events = [show.read(delivery) for delivery in self.log[start:]]
+        events = [journal.read(delivery) for delivery in self.log[start:]]
         return any(
             isinstance(e, messages.Trigger) and e.status == "resolved" and name in e.name for e in events
         )
@@ -122,7 +122,7 @@ class Story:
 
     def _trigger(self, outcome: messages.Outcome, start: int) -> tuple[bus.Delivery, messages.Trigger]:
         for delivery in self.log[start:]:
-            event = show.read(delivery)
+            event = journal.read(delivery)
             if isinstance(event, messages.Trigger) and event.correlation_id == outcome.correlation_id:
                 return delivery, event
         raise errors.Permanent(f"no trigger stands behind outcome {outcome.id}")

@@ -1,0 +1,41 @@
+"""How things stand, as the bus knows it: who is heard, what was said last, who holds the targets."""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from concierge_proto import bus, journal, messages, settings, subjects
+
+
+async def heard(link: bus.Bus, config: settings.Settings) -> dict[str, tuple[str, ...]]:
+    """Return the instances of each service whose heartbeat is fresh and says 1."""
+    found: dict[str, tuple[str, ...]] = {}
+    now = datetime.now(UTC)
+    async for delivery in link.history("PRESENCE", f"{subjects.ROOT}.heartbeat.*.*", latest=True):
+        if delivery.is_marker:
+            continue
+        beat = delivery.read(messages.Heartbeat)
+        service = config.services.get(beat.service)
+        fresh = service and (now - delivery.stored_at).total_seconds() < service.fresh
+        if beat.state and fresh:
+            found[beat.service] = (*found.get(beat.service, ()), beat.instance)
+    return found
+
+
+async def latest(link: bus.Bus) -> dict[tuple[str, str], bus.Delivery]:
+    """Return the last event of each service and kind."""
+    return {
+        (delivery.subject.split(".")[3], journal.kind(delivery)): delivery
+        async for delivery in link.history("EVENTS", f"{subjects.ROOT}.event.*.*", latest=True)
+    }
+
+
+async def kinds_held(link: bus.Bus) -> frozenset[str]:
+    """Return the kinds of target of which some scheduler holds one: their commands are executed."""
+    return frozenset(key.partition("/")[0] for key in await link.store("concierge_leases").keys())
+
+
+async def document(link: bus.Bus, service: str) -> dict[str, object]:
+    """Return the scheduler's document of a service: open problems, hold, running change, cooldown stamps."""
+    entry = await link.store("concierge_services").get(service)
+    return msgspec.json.decode(entry.value, type=dict[str, object]) if entry else {}
