@@ -18,6 +18,7 @@ from concierge_cli import (
     init,
     prometheus,
     scale,
+    source,
     status,
     up,
     zabbix,
@@ -79,6 +80,7 @@ app.command()(events.events)
 app.command()(incident.incident)
 app.command()(explain.explain)
 app.add_typer(check.app, name="config")
+app.add_typer(source.app, name="source")
 app.add_typer(zabbix.app, name="zabbix")
 app.add_typer(prometheus.app, name="prometheus")
 app.command()(asyncapi.asyncapi)
