@@ -18,6 +18,7 @@ from concierge_proto import settings
 from tests import peer
 
 SECRET = "0123456789abcdef" * 2
+PING_TOKEN = "open-sesame"
 
 
 class Server(NamedTuple):
@@ -80,8 +81,9 @@ async def token(door: api.Api, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def config(server: Server, token: Path) -> settings.Settings:
+def config(server: Server, token: Path, tmp_path: Path) -> settings.Settings:
     """A service that nobody else on this server has: high load scales it out."""
+    (ping := tmp_path / "ping").write_text(PING_TOKEN)
     service = f"t{secrets.token_hex(4)}"
     threshold = {"name": f"High load of {service}", "metric": "gauge[load,value]", "severity": 4}
     return settings.parse(
@@ -95,7 +97,7 @@ def config(server: Server, token: Path) -> settings.Settings:
                     "instance_host": f"{service}.{{instance}}",
                 },
             },
-            "gateway": {"sources": {"zabbix": {"kind": "zabbix"}}},
+            "gateway": {"sources": {"zabbix": {"kind": "zabbix"}}, "ping_token_file": str(ping)},
             "targets": {"shop": {"kind": "compose", "project": "shop"}},
             "services": {
                 service: {

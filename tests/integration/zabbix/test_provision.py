@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from concierge_backends.zabbix import api, names, provision
 from concierge_proto import errors, settings
-from tests.integration.zabbix.conftest import Apply, Server
+from tests.integration.zabbix.conftest import SECRET, Apply, Server
 
 
 def counted(changes: list[provision.Change]) -> set[str]:
@@ -58,23 +59,30 @@ async def test_what_somebody_changed_is_set_right(
     ]
 
 
-async def test_cut_off_in_the_middle_it_goes_on_from_there(
-    apply: Apply, monkeypatch: pytest.MonkeyPatch
+async def test_a_threshold_that_is_gone_no_longer_acts(
+    apply: Apply, server: Server, config: settings.Settings, service: str, door: api.Api
 ) -> None:
-    call = api.Api._call
-
-    def dying(self: api.Api, method: str, params: Any) -> Any:
-        if method == "action.create":
-            raise errors.Temporary("the front end died")
-        return call(self, method, params)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(api.Api, "_call", dying)
-        with pytest.raises(errors.Temporary, match="died"):
-            await apply()
-    missing = [change for change in await apply() if change.change == "create"]
-    assert {change.kind for change in missing} == {"action"}
-    assert counted(await apply()) == {"none"}
+    await apply()
+    host = names.service_host(config, service)
+    (found,) = await door.call("host.get", {"filter": {"host": host}})
+    own = {"description": "An own trigger", "expression": f"last(/{host}/{names.HEARD})>99"}
+    await door.call("trigger.create", own)
+    renamed = msgspec.structs.replace(config.services[service].triggers[0], name="Other name")
+    other = msgspec.structs.replace(
+        config,
+        services={service: msgspec.structs.replace(config.services[service], triggers=(renamed,))},
+    )
+    changes = await provision.apply(
+        other, user="Admin", password=server.login.password, gateway_url="http://127.0.0.1:9", secret=SECRET
+    )
+    assert [(one.change, one.kind, one.name) for one in changes if one.change != "none"] == [
+        ("delete", "action", f"Concierge {service}: High load of {service}"),
+        ("delete", "trigger", f"High load of {service}"),
+        ("create", "trigger", "Other name"),
+        ("create", "action", f"Concierge {service}: Other name"),
+    ]
+    left = await door.call("trigger.get", {"hostids": [found["hostid"]], "output": ["description"]})
+    assert {one["description"] for one in left} == {"Other name", "An own trigger"}
 
 
 async def test_a_wrong_password_is_said_in_zabbix_words(server: Server, config: settings.Settings) -> None:

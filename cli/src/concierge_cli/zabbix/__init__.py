@@ -2,7 +2,7 @@
 
 import typer
 
-from concierge_cli.zabbix import provision
+from concierge_cli.zabbix import provision, templates
 
 app = typer.Typer(help="Zabbix.", no_args_is_help=True)
 
@@ -15,3 +15,4 @@ def zabbix() -> None:
 app.command()(provision.plan)
 app.command()(provision.apply)
 app.command()(provision.destroy)
+app.command()(templates.templates)

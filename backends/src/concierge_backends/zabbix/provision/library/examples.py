@@ -29,6 +29,7 @@ def build(group: str) -> Doc:
             shapes.macro("EXAMPLE.LOAD", "4", "Load of an instance"),
             shapes.macro("EXAMPLE.MEMORY", "80", "% of the memory of an instance"),
             shapes.macro("EXAMPLE.SHARE", "0.8", "What the service answers of what upstream passes on"),
+            shapes.macro("EXAMPLE.VALUES", "12", "One value is no reason: so many of the last 3 m (it has 18)"),
             shapes.macro("FRESH", "30s", "An instance silent for longer is not counted"),
             shapes.macro("SERVICE_HOSTGROUP", "", "Host group of the service's instances"),
             shapes.macro("UPSTREAM_HOSTGROUP", "", "Host group of the instances that pass requests on to it"),
@@ -66,7 +67,7 @@ def combined() -> Doc:
     cpu, memory = f"/{NAME}/{CPU}", f"/{NAME}/{MEMORY}"
     return _scaling(
         "Example: load and memory are both high",
-        f"min({cpu},3m)>{{$EXAMPLE.LOAD}} and min({memory},3m)>{{$EXAMPLE.MEMORY}}",
+        f"count({cpu},3m)>={{$EXAMPLE.VALUES}} and min({cpu},3m)>{{$EXAMPLE.LOAD}} and min({memory},3m)>{{$EXAMPLE.MEMORY}}",
         shapes.hysteresis(f"max({cpu},3m)<{{$EXAMPLE.LOAD}}*0.5 or max({memory},3m)<{{$EXAMPLE.MEMORY}}*0.8"),
     )
 
@@ -86,7 +87,7 @@ def upstream() -> Doc:
     own, passed = f"/{NAME}/{OWN}", f"/{NAME}/{UPSTREAM}"
     return _scaling(
         "Example: upstream passes on more than is answered",
-        f"max({own},3m)<min({passed},3m)*{{$EXAMPLE.SHARE}}",
+        f"count({own},3m)>={{$EXAMPLE.VALUES}} and max({own},3m)<min({passed},3m)*{{$EXAMPLE.SHARE}}",
         shapes.hysteresis(f"min({own},3m)>max({passed},3m)*{{$EXAMPLE.SHARE}}"),
     )
 
