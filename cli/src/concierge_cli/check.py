@@ -47,6 +47,8 @@ def verify(found: settings.Settings) -> None:
         for field in ("secret_file", "token_file"):
             if path := getattr(source, field):
                 settings.read_secret(path, f"gateway.sources.{name}.{field}")
+    for name, operator in found.gateway.operators.items():
+        settings.read_secret(operator.token_file, f"gateway.operators.{name}.token_file")
     actions.check(found)
     for name, service in found.services.items():
         _verify_service(f"services.{name}", service)

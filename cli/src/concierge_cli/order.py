@@ -10,18 +10,10 @@ from concierge_cli.place import Place
 from concierge_proto import bus, errors, journal, messages, orders, settings, subjects
 
 
-def command(
-    config: settings.Settings,
-    service: str,
-    verb: messages.Verb,
-    reason: str,
-    amount: int = 0,
-    arguments: dict[str, str] | None = None,
-) -> messages.Command:
+def command(config: settings.Settings, service: str, order: orders.Order, reason: str) -> messages.Command:
     """Return a new command of the operator who asks; raise Malformed for an unknown service."""
     owner = os.environ.get("SUDO_USER") or getpass.getuser()
-    wanted = orders.Order(verb, amount, arguments)
-    return orders.command(config, service, wanted, owner=owner, reason=reason)
+    return orders.command(config, service, order, owner=owner, reason=reason)
 
 
 async def give(place: Place, command: messages.Command, timeout: str, *, wait: bool, json: bool) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from concierge_cli import order, output
-from concierge_proto import errors, messages, settings
+from concierge_proto import errors, messages, orders, settings
 
 _COUNT = re.compile(r"([+-]?)(\d+)")
 _VERBS: dict[str, messages.Verb] = {"": "scale_to", "+": "scale_out", "-": "scale_in"}
@@ -37,4 +37,4 @@ def command(config: settings.Settings, service: str, count: str, reason: str) ->
     match = _COUNT.fullmatch(count)
     if not match:
         raise errors.Malformed(f"count {count!r}: write 3, +1 or -1")
-    return order.command(config, service, _VERBS[match[1]], reason, amount=int(match[2]))
+    return order.command(config, service, orders.Order(_VERBS[match[1]], int(match[2])), reason)

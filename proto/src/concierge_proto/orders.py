@@ -7,6 +7,10 @@ from concierge_proto import bus, errors, identity, messages, settings, subjects
 
 LIFE = timedelta(minutes=5)
 """A command is never executed later than this."""
+DIRECTIONS = ("both", "in", "out")
+"""Of a hold."""
+LONGEST = settings.Duration.parse("7d")
+"""Of a hold: one without an end is a fault for somebody else."""
 
 
 class Order(NamedTuple):
@@ -18,27 +22,49 @@ class Order(NamedTuple):
 
 
 def command(
-    config: settings.Settings, service: str, order: Order, *, owner: str, reason: str = ""
+    config: settings.Settings, service: str, order: Order, *, owner: str, reason: str = "", key: str = ""
 ) -> messages.Command:
-    """Return a new command; raise Malformed for an unknown service."""
+    """Return a command; raise Malformed for an unknown service.
+
+    `key`: the same one by the same owner is the same command, however often it is stored; empty: a new one.
+    """
     if service not in config.services:
         known = ", ".join(config.services) or "none"
         raise errors.Malformed(f"no service {service!r}: the configuration has {known}")
     now = datetime.now(UTC)
     return messages.Command(
-        id=identity.mint(),
+        id=identity.derive("order", owner, key) if key else identity.mint(),
         service=service,
         target=config.services[service].target,
         verb=order.verb,
         amount=order.amount,
         arguments=order.arguments or {},
-        correlation_id=identity.mint(),
+        correlation_id=identity.derive("order incident", owner, key) if key else identity.mint(),
         manual=True,
         reason=reason,
         owner=owner,
         issued_at=now,
         expires_at=now + LIFE,
     )
+
+
+def hold(direction: str, length: str) -> Order:
+    """Return the order to stop scaling; raise Malformed.
+
+    Args:
+        direction: One of DIRECTIONS.
+        length: How long, e.g. `2h`.
+    """
+    if direction not in DIRECTIONS:
+        raise errors.Malformed(f"direction {direction}: there is {', '.join(DIRECTIONS)}")
+    try:
+        seconds = settings.Duration.parse(length)
+    except ValueError as error:
+        raise errors.Malformed(f"for: {error}") from None
+    if not 0 < seconds <= LONGEST:
+        raise errors.Malformed(f"for {length}: between 1s and 7d; set it again when it ends")
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
+    return Order("hold", arguments={"direction": direction, "until": until.isoformat()})
 
 
 async def store(link: bus.Bus, command: messages.Command) -> None:

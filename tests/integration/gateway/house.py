@@ -23,6 +23,8 @@ def configuration(folder: Path, **gateway: Any) -> settings.Settings:
     """Settings with every kind of source, and two services on one target."""
     (folder / "key").write_text(f"{KEY}\nanother key\n".replace(" ", "-"))
     (folder / "token").write_text(TOKEN)
+    for name in ("ann", "bob", "eve"):
+        (folder / name).write_text(f"token-of-{name}")
     tree = {
         "targets": {"shop": {"kind": "compose", "project": "shop"}},
         "services": {
@@ -52,6 +54,11 @@ def configuration(folder: Path, **gateway: Any) -> settings.Settings:
                 "own": {"kind": "generic", "secret_file": str(folder / "key"), "rate": 1000},
                 "slow": {"kind": "generic", "secret_file": str(folder / "key"), "rate": 0.01},
                 "slow-am": {"kind": "alertmanager", "token_file": str(folder / "token"), "rate": 0.01},
+            },
+            "operators": {
+                "ann": {"token_file": str(folder / "ann"), "role": "operator"},
+                "bob": {"token_file": str(folder / "bob")},
+                "eve": {"token_file": str(folder / "eve"), "role": "operator", "services": ["api"]},
             },
             **gateway,
         },

@@ -2,8 +2,8 @@
 
 import pytest
 
-from concierge_cli import hold, scale
-from concierge_proto import errors, settings
+from concierge_cli import scale
+from concierge_proto import errors, orders, settings
 
 CONFIG = settings.parse(
     {"targets": {"shop": {"kind": "compose"}}, "services": {"web": {"target": "shop", "max": 5}}}, "test"
@@ -39,11 +39,20 @@ def test_two_commands_are_never_the_same() -> None:
 
 @pytest.mark.parametrize("length", ["0s", "8d", "soon", ""])
 def test_a_hold_has_an_end(length: str) -> None:
-    with pytest.raises(errors.Malformed, match="--for"):
-        hold.until(length)
+    with pytest.raises(errors.Malformed, match="for"):
+        orders.hold("in", length)
 
 
 def test_a_hold_has_a_direction() -> None:
-    assert hold.chosen("in") == "in"
+    assert (orders.hold("in", "1h").arguments or {})["direction"] == "in"
     with pytest.raises(errors.Malformed, match="both, in, out"):
-        hold.chosen("up")
+        orders.hold("up", "1h")
+
+
+def test_the_same_key_of_the_same_operator_is_the_same_command() -> None:
+    first, again, other = (
+        orders.command(CONFIG, "web", orders.Order("scale_out", 1), owner=owner, key="k")
+        for owner in ("ann", "ann", "bob")
+    )
+    assert (first.id, first.correlation_id) == (again.id, again.correlation_id)
+    assert first.id != other.id

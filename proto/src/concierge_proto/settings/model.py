@@ -124,6 +124,17 @@ class Source(_Section, frozen=True, kw_only=True):
     """generic with `fields`: words of `status` that mean its end."""
 
 
+class Operator(_Section, frozen=True, kw_only=True):
+    """`[gateway.operators.NAME]`: who may use the HTTP API under `/v1`; the name stands in the audit log."""
+
+    token_file: str
+    """Bearer token, one a line (several while you rotate)."""
+    role: Literal["viewer", "operator"] = "viewer"
+    """A viewer reads; an operator gives commands and holds too."""
+    services: tuple[str, ...] = ()
+    """Only these services; empty: all."""
+
+
 class Gateway(_Section, frozen=True, kw_only=True):
     """`[gateway]`: HTTP in, messages out."""
 
@@ -138,6 +149,7 @@ class Gateway(_Section, frozen=True, kw_only=True):
     ping_token_file: str = ""
     """Bearer token, one a line, of who may ask `GET /v1/ping/SERVICE/INSTANCE`. Empty: nobody."""
     sources: dict[str, Source] = {}
+    operators: dict[str, Operator] = {}
 
 
 class Target(_Section, frozen=True, kw_only=True):
@@ -223,6 +235,19 @@ class Observed(_Section, frozen=True, kw_only=True):
     """`KIND[NAME,FIELD]`; each gives avg, sum and max over fresh instances."""
 
 
+class Room(_Section, frozen=True, kw_only=True):
+    """`[services.NAME.resize]`: how far `resize` may go. Without it there is none."""
+
+    min_cpus: Annotated[float, msgspec.Meta(gt=0)] = 0.1
+    """An instance never gets less."""
+    max_cpus: Annotated[float, msgspec.Meta(ge=0)] = 0
+    """Nor more; 0: its CPUs are never changed."""
+    min_memory: Size = Size(64 * 1024 * 1024)
+    """An instance never gets less."""
+    max_memory: Size = Size(0)
+    """Nor more; 0: its memory is never changed."""
+
+
 class Service(_Section, frozen=True, kw_only=True):
     """`[services.NAME]`: what is scaled, and how far."""
 
@@ -238,6 +263,8 @@ class Service(_Section, frozen=True, kw_only=True):
     """Pause before the next step out, counted from convergence."""
     cooldown_in: Duration = Duration(300)
     """Pause before the next step in, counted from convergence."""
+    cooldown_act: Duration = Duration(300)
+    """Pause before the same `restart`, `signal` or `resize` again, counted from its end."""
     fresh: Duration = Duration(30)
     """An instance that was silent for longer is not counted."""
     heard: bool = True
@@ -251,6 +278,7 @@ class Service(_Section, frozen=True, kw_only=True):
     dry_run: bool = False
     """Decide and say so, but leave Docker alone."""
     process: Process | None = None
+    resize: Room | None = None
     rules: tuple[Rule, ...] = ()
     triggers: tuple[Threshold, ...] = ()
     aggregates: Observed = Observed()

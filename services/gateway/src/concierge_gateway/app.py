@@ -2,6 +2,7 @@
 
 import importlib.metadata
 from collections.abc import Callable
+from typing import NamedTuple
 
 import fastapi
 import prometheus_client
@@ -9,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from concierge_gateway import answers, ledger, openapi, pings, webhooks
+from concierge_gateway import answers, api, desk, ledger, openapi, pings, webhooks
 from concierge_proto import bus
 
 ABOUT = """\
@@ -17,19 +18,22 @@ Concierge's gateway: a monitoring system posts its problems here, signed; they b
 
 POST /webhooks/<source>   sources: {sources}
 GET  /v1/ping/<service>/<instance>   1: it runs, 0: it does not; with gateway.ping_token_file
+/v1/services /v1/commands /v1/holds /v1/incidents   for operators: [gateway.operators.NAME]
 GET  /healthz /readyz     alive; connected, and the log read
 GET  /metrics             for Prometheus
 GET  /openapi.json        the contract, with an example for each kind of source
 """
 
 
-def build(
-    receiver: webhooks.Webhooks,
-    pinger: pings.Pings,
-    link: bus.Bus,
-    book: ledger.Ledger,
-    sources: list[str],
-) -> fastapi.FastAPI:
+class Doors(NamedTuple):
+    """Who answers what."""
+
+    webhooks: webhooks.Webhooks
+    pings: pings.Pings
+    desk: desk.Desk
+
+
+def build(doors: Doors, link: bus.Bus, book: ledger.Ledger, sources: list[str]) -> fastapi.FastAPI:
     """Return the application; it starts nothing."""
     app = fastapi.FastAPI(
         title="Concierge gateway",
@@ -39,8 +43,9 @@ def build(
         redoc_url=None,
     )
     app.add_exception_handler(HTTPException, _refuse)
-    _add_webhooks(app, receiver)
-    _add_ping(app, pinger)
+    _add_webhooks(app, doors.webhooks)
+    _add_ping(app, doors.pings)
+    api.add(app, doors.desk)
     _add_probes(app, lambda: missing(link, book))
     about = ABOUT.format(sources=", ".join(sources) or "none yet; add [gateway.sources.NAME]")
 

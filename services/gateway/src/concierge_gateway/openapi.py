@@ -114,7 +114,8 @@ WEBHOOK: dict[str, Any] = {
 }
 
 
-def _response(text: str, decision: str, reason: str) -> dict[str, Any]:
+def response(text: str, decision: str, reason: str) -> dict[str, Any]:
+    """Return what the contract says of one status."""
     example = {"decision": decision, "reason": reason}
     if decision == "command":
         ids = {"id": "2c0r8a5v0h4k8m3q1n7t6z9w5e", "correlation_id": "6k1x3p9d7f2s8b4g0j5m1r7v3c"}
@@ -126,19 +127,19 @@ def _response(text: str, decision: str, reason: str) -> dict[str, Any]:
 
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    202: _response("Stored, with what it became.", "command", "the trigger says scale_out 1"),
-    400: _response("The body is not what the source's kind says.", "refused", "webhook: Expected `str`"),
-    401: _response("Not proven to come from the source.", "refused", "header webhook-signature is missing"),
-    404: _response("No such source.", "refused", "no such source"),
-    408: _response("The body came too slowly.", "refused", "the body took longer than 10 s"),
-    413: _response("The body is too large.", "refused", "the body is larger than gateway.max_body"),
-    415: _response("Not JSON in UTF-8.", "refused", "header content-type is missing: send application/json"),
-    429: _response(
+    202: response("Stored, with what it became.", "command", "the trigger says scale_out 1"),
+    400: response("The body is not what the source's kind says.", "refused", "webhook: Expected `str`"),
+    401: response("Not proven to come from the source.", "refused", "header webhook-signature is missing"),
+    404: response("No such source.", "refused", "no such source"),
+    408: response("The body came too slowly.", "refused", "the body took longer than 10 s"),
+    413: response("The body is too large.", "refused", "the body is larger than gateway.max_body"),
+    415: response("Not JSON in UTF-8.", "refused", "header content-type is missing: send application/json"),
+    429: response(
         "Too often; Retry-After says when. (kinds alertmanager and grafana: 503)",
         "unavailable",
         "passes its rate",
     ),
-    503: _response("Not stored: send it again.", "unavailable", "not stored: NATS is away"),
+    503: response("Not stored: send it again.", "unavailable", "not stored: NATS is away"),
 }
 """FastAPI would promise a 422 that never comes: the body is not its to check."""
 
@@ -157,11 +158,11 @@ PING_RESPONSES: dict[int | str, dict[str, Any]] = {
         "description": "1: its courier says that it runs. 0: it says that it does not, or says nothing.",
         "content": {"text/plain": {"schema": {"type": "string", "enum": ["1", "0"]}}},
     },
-    400: _response("No such name is possible.", "refused", "instance name 'a b': use 1 to 128 of A-Z, …"),
-    401: _response("Without the token.", "refused", "header authorization is missing"),
-    404: _response("No such service, or nobody may ping.", "refused", "set gateway.ping_token_file"),
-    429: _response("Too often; Retry-After says when.", "unavailable", "more than 500 pings a second"),
-    503: _response(
+    400: response("No such name is possible.", "refused", "instance name 'a b': use 1 to 128 of A-Z, …"),
+    401: response("Without the token.", "refused", "header authorization is missing"),
+    404: response("No such service, or nobody may ping.", "refused", "set gateway.ping_token_file"),
+    429: response("Too often; Retry-After says when.", "unavailable", "more than 500 pings a second"),
+    503: response(
         "Nobody could be asked: it says nothing about the instance.", "unavailable", "not connected to NATS"
     ),
 }

@@ -12,6 +12,7 @@ from concierge_backends import port
 from concierge_gateway import (
     actions,
     app,
+    desk,
     ledger,
     pings,
     protocol,
@@ -52,9 +53,10 @@ async def run(
     known = sources.build(config, secrets or {})
     book = ledger.Ledger()
     receiver = webhooks.Webhooks(config, known, publish.Shelf(link), book)
+    doors = app.Doors(receiver, pings.Pings(config, link), desk.Desk(config, link))
     server = _Server(
         uvicorn.Config(
-            app.build(receiver, pings.Pings(config, link), link, book, list(known)),
+            app.build(doors, link, book, list(known)),
             http=protocol.Protocol,
             ws="none",
             lifespan="off",
