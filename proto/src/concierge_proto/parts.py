@@ -4,10 +4,10 @@ A part ends with a full flush: nothing behind it refers to what stands before it
 another stream, and any zlib reads the whole as what it is: the msgpack of the snapshot.
 """
 
+import itertools
 import secrets
 import zlib
 from collections.abc import Iterable, Iterator
-from itertools import chain, zip_longest
 from typing import NamedTuple
 
 import msgspec
@@ -42,7 +42,8 @@ class Packer:
     """Packs the snapshots of one courier; remembers the names of the last one."""
 
     def __init__(self) -> None:
-        self._names: dict[Names, Part] = {}
+        self._known: list[tuple[Names, Part]] = []
+        """Block by block."""
 
     def pack(self, snapshot: Snapshot, least: int) -> bytes | None:
         """Return the zlib stream of its msgpack; None when that would have less than `least` bytes.
@@ -53,13 +54,17 @@ class Packer:
         names = self._packed([block.names for block in snapshot.blocks])
         if sum(map(len, between)) + sum(part.size for part in names) < least:
             return None
-        rows = zip_longest([_part([piece]) for piece in between], names)
-        return joined(part for part in chain.from_iterable(rows) if part)
+        rows = itertools.zip_longest([_part([piece]) for piece in between], names)
+        return joined(part for part in itertools.chain.from_iterable(rows) if part)
 
     def _packed(self, wanted: list[Names]) -> list[Part]:
-        known = self._names
-        self._names = {names: known.get(names) or _part(_array(names)) for names in wanted}
-        return [self._names[names] for names in wanted]
+        """Return the names of each block as a part: that of the same block last time, if they are the same."""
+        before = itertools.chain(self._known, itertools.repeat(None))
+        self._known = [
+            known if known and known[0] == names else (names, _part(_array(names)))
+            for names, known in zip(wanted, before, strict=False)
+        ]
+        return [part for _, part in self._known]
 
 
 def joined(parts: Iterable[Part]) -> bytes:

@@ -64,7 +64,7 @@ def test_any_answer(answer: bytes) -> None:
     with doors.opened(doors.says(answer)) as door:
         opened = fetch.opener(f"http://127.0.0.1:{door.port}/m")()
         try:
-            body = opened.read(port.Limits(5, SIZE), lambda: None)
+            body = fetch.read(opened, port.Limits(5, SIZE), lambda: None)
         except errors.Temporary as error:
             said, body = str(error), b""
         else:

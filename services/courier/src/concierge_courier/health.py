@@ -99,7 +99,7 @@ def _address(rules: Rules) -> Check:
         limits = port.Limits(rules.patience, _MOST)
         try:
             async with asyncio.timeout(rules.patience):
-                await thread.run(lambda: one.read(limits, lambda: None), one.abort)
+                await thread.run(lambda: fetch.read(one, limits, lambda: None), one.abort)
         except TimeoutError:
             return f"{rules.check}: no complete answer within {rules.patience:g} s"
         except errors.ConciergeError as error:

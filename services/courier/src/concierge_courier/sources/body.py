@@ -1,8 +1,9 @@
 """The body of an answer: read to its end under a bound, and inflated under the same one."""
 
 import http.client
+import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from concierge_proto import errors
 
@@ -17,8 +18,10 @@ _MEMBERS = 100
 """Of one gzip body. A million empty ones would keep the processor busy for hours."""
 
 
-def read(response: http.client.HTTPResponse, size: int, hurry: Callable[[], None], where: str) -> bytes:
-    """Return the document of an answer.
+def chunks(
+    response: http.client.HTTPResponse, size: int, hurry: Callable[[], None], where: str
+) -> Iterator[bytes]:
+    """Yield the document of an answer.
 
     Args:
         response: Its head has been read.
@@ -35,8 +38,19 @@ def read(response: http.client.HTTPResponse, size: int, hurry: Callable[[], None
         raise errors.Temporary(
             f"{where} answered in the encoding {coding[:50]!r}, which it was not asked for"
         )
-    content = _received(response, size, hurry, where)
-    return content if coding in _PLAIN else capped(inflate(content, size + 1), size, where)
+    received = _received(response, size, hurry, where)
+    if coding in _PLAIN:
+        yield from received
+    else:
+        yield capped(inflate(joined(received), size + 1), size, where)
+
+
+def joined(pieces: Iterable[bytes]) -> bytes:
+    """Return them as one, which is in memory once."""
+    whole = io.BytesIO()
+    for piece in pieces:
+        whole.write(piece)
+    return whole.getvalue()
 
 
 def inflate(content: bytes, most: int) -> bytes:
@@ -51,23 +65,27 @@ def inflate(content: bytes, most: int) -> bytes:
 
 def capped(content: bytes, size: int, where: str) -> bytes:
     if len(content) > size:
-        raise errors.Temporary(_too_large(where, size))
+        raise too_large(where, size)
     return content
 
 
-def _received(response: http.client.HTTPResponse, size: int, hurry: Callable[[], None], where: str) -> bytes:
+def _received(
+    response: http.client.HTTPResponse, size: int, hurry: Callable[[], None], where: str
+) -> Iterator[bytes]:
     if (response.length or 0) > size:
-        raise errors.Temporary(_too_large(where, size))
-    content = bytearray()
-    while len(content) <= size:
+        raise too_large(where, size)
+    received = 0
+    while received <= size:
         hurry()
         chunk = response.read1(_CHUNK)
         if not chunk:
             break
-        content += chunk
-    if response.length and len(content) <= size:
-        raise errors.Temporary(f"{where} broke off after {len(content):,} bytes")
-    return capped(bytes(content), size, where)
+        yield chunk
+        received += len(chunk)
+    if received > size:
+        raise too_large(where, size)
+    if response.length:
+        raise errors.Temporary(f"{where} broke off after {received:,} bytes")
 
 
 def _inflate(content: bytes, most: int, form: int) -> bytes:
@@ -84,5 +102,7 @@ def _inflate(content: bytes, most: int, form: int) -> bytes:
     raise zlib.error(f"more than {_MEMBERS} compressed parts")
 
 
-def _too_large(where: str, size: int) -> str:
-    return f"{where} is larger than {size:,} bytes: publish fewer metrics, or raise --max-body"
+def too_large(where: str, size: int) -> errors.Temporary:
+    return errors.Temporary(
+        f"{where} is larger than {size:,} bytes: publish fewer metrics, or raise --max-body"
+    )

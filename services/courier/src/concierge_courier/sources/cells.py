@@ -1,8 +1,9 @@
 """What a value may be on its way, and how much of a document is still one."""
 
+import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from concierge_proto import errors
@@ -13,8 +14,10 @@ MOST = 200_000
 """Values of one document: what nobody wants to collect must not cost the application its memory."""
 _PIECES = 400_000
 """Lines of a text, or commas of a JSON document."""
-_BATCH = 131072
+_BATCH = 65536
 """Bytes of lines that are in memory at once."""
+_MARK = b"\xef\xbb\xbf"
+"""Before UTF-8, by programs that do not know that it has no order of bytes."""
 _LEAST, _LARGEST = -(2**63), 2**63 - 1
 _NO_NUMBERS = {"NaN", "Infinity", "-Infinity"}
 """How Jackson writes a double that is no number."""
@@ -58,25 +61,43 @@ def parse(body: bytes) -> Any:
         raise errors.Temporary(f"not JSON: {error}") from error
 
 
-def text(body: bytes) -> bytes:
-    """Return a text whose lines end as they should."""
-    return (body.replace(b"\r\n", b"\n") if b"\r" in body else body).removeprefix(b"\xef\xbb\xbf")
+def pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a text in pieces of whole lines that end as they should, without the end of each one's last."""
+    mark = _MARK
+    for piece in _pieces(chunks):
+        plain = piece.removeprefix(mark)
+        yield (plain + b"\n").replace(b"\r\n", b"\n")[:-1] if b"\r" in plain else plain
+        mark = b""
 
 
-def pieces(text: bytes) -> Iterator[bytes]:
-    """Yield a text in pieces of whole lines, without the last one's end."""
-    start = 0
-    while start < len(text):
-        end = text.rfind(b"\n", start, start + _BATCH) + 1 or text.find(b"\n", start) + 1 or len(text)
-        yield text[start:end].removesuffix(b"\n")
-        start = end
+def text(found: Iterable[bytes]) -> bytes:
+    """Return pieces as one text; it is in memory once."""
+    whole = io.BytesIO()
+    for piece in found:
+        whole.write(piece)
+        whole.write(b"\n")
+    return whole.getvalue()
 
 
 def lines(text: bytes) -> Iterator[bytes]:
     """Yield the lines of a text, never all of them in memory at once; raise Temporary when they are too many."""
     bound(text.count(b"\n"), _PIECES, "lines")
-    for piece in pieces(text):
+    for piece in _pieces([text]):
         yield from piece.split(b"\n")
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    begun: list[bytes] = []
+    for chunk in chunks:
+        for start in range(0, len(chunk), _BATCH):
+            part = chunk[start : start + _BATCH]
+            end = part.rfind(b"\n")
+            if end >= 0:
+                yield b"".join([*begun, memoryview(part)[:end]])
+                begun = []
+            begun.append(part[end + 1 :])
+    if any(begun):
+        yield b"".join(begun)
 
 
 def bound(found: int, most: int = MOST, what: str = "values") -> None:

@@ -1,11 +1,11 @@
 """A source that is a document at a location: fetched and decoded in one go, in one thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from concierge_courier.sources import access, aside, fetch, port
+from concierge_courier.sources import access, aside, body, fetch, port
 
-Decode = Callable[[bytes, str], port.Reading]
-"""Of a document and the source's name. Raises Temporary when it is none of its kind."""
+Decode = Callable[[Iterable[bytes], str], port.Reading]
+"""Of a document, chunk by chunk, and the source's name. Raises Temporary when it is none of its kind."""
 
 
 class Document:
@@ -28,6 +28,11 @@ class Document:
     async def read(self, limits: port.Limits, started: port.Started) -> port.Reading:
         opened = self._open()
         return await self._aside.run(
-            lambda: self._decode(opened.read(limits, started), self.name),
+            lambda: self._decode(opened.chunks(limits, started), self.name),
             opened.abort,
         )
+
+
+def whole(decode: Callable[[bytes, str], port.Reading]) -> Decode:
+    """Return what decodes chunks where the document is needed as a whole."""
+    return lambda chunks, name: decode(body.joined(chunks), name)

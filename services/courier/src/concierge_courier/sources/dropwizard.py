@@ -77,7 +77,7 @@ _SECTIONS = frozenset(_Metrics.__struct_fields__)
 
 
 def source(name: str, location: str) -> port.Source:
-    return document.Document(name, location, decode)
+    return document.Document(name, location, document.whole(decode))
 
 
 def decode(body: bytes, name: str = "dropwizard") -> port.Reading:

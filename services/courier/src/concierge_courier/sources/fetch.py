@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from concierge_courier.sources import access, address, body, port
 from concierge_proto import errors
 
 _OK = 200
+_CHUNK = 65536
 _HEADERS = {
     "Accept-Encoding": "identity",  # packing costs the application more than the way inside a container
     "User-Agent": f"concierge-courier/{VERSION}",
@@ -36,12 +37,17 @@ ANYTHING = Wanted()
 
 
 class Fetch(Protocol):
-    """`read` once; `abort` from another thread makes it end."""
+    """`chunks` once; `abort` from another thread makes it end."""
 
-    def read(self, limits: port.Limits, started: port.Started) -> bytes:
-        """Return the document. Raises TimeoutError, or Temporary with the reason."""
+    def chunks(self, limits: port.Limits, started: port.Started) -> Iterator[bytes]:
+        """Yield the document. Raises TimeoutError, or Temporary with the reason."""
 
     def abort(self) -> None: ...
+
+
+def read(opened: Fetch, limits: port.Limits, started: port.Started) -> bytes:
+    """Return the document; raise as `chunks`."""
+    return body.joined(opened.chunks(limits, started))
 
 
 def opener(
@@ -70,14 +76,18 @@ class FileFetch:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self, limits: port.Limits, started: port.Started) -> bytes:
+    def chunks(self, limits: port.Limits, started: port.Started) -> Iterator[bytes]:
+        left = limits.size + 1
         try:
-            with self._path.open("rb") as file:
+            with self._path.open("rb", buffering=0) as file:
                 started()
-                content = file.read(limits.size + 1)
+                while left > 0 and (chunk := file.read(min(_CHUNK, left))):
+                    left -= len(chunk)
+                    yield chunk
         except OSError as error:
             raise errors.Temporary(f"cannot read {self._path}: {error.strerror}") from error
-        return body.capped(content, limits.size, str(self._path))
+        if left <= 0:
+            raise body.too_large(str(self._path), limits.size)
 
     def abort(self) -> None:
         """Reading a file can't be cut short."""
@@ -130,11 +140,11 @@ class HttpFetch:
         self._sock: socket.socket | None = None
         self._until = 0.0
 
-    def read(self, limits: port.Limits, started: port.Started) -> bytes:
+    def chunks(self, limits: port.Limits, started: port.Started) -> Iterator[bytes]:
         self._until = time.monotonic() + limits.patience
         try:
             with contextlib.closing(self._connect(limits.patience)) as connection:
-                return self._exchange(connection, limits.size, started)
+                yield from self._exchange(connection, limits.size, started)
         except TimeoutError:
             raise
         except (OSError, http.client.HTTPException, zlib.error) as error:
@@ -170,13 +180,15 @@ class HttpFetch:
             raise
         return secured
 
-    def _exchange(self, connection: http.client.HTTPConnection, size: int, started: port.Started) -> bytes:
+    def _exchange(
+        self, connection: http.client.HTTPConnection, size: int, started: port.Started
+    ) -> Iterator[bytes]:
         connection.request("GET", self._door.target, headers=self._door.headers())
         with connection.getresponse() as response:
             started()
             if response.status not in self._door.wanted.statuses:
                 raise errors.Temporary(f"{self._door.where} answered {_status(response)}")
-            return body.read(response, size, self._hurry, self._door.where)
+            yield from body.chunks(response, size, self._hurry, self._door.where)
 
     def _hurry(self) -> None:
         """Give the next read no more than the time that is left of the whole."""

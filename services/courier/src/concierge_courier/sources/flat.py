@@ -23,7 +23,7 @@ Wanted = Callable[[str], object]
 
 def source(name: str, location: str) -> port.Source:
     location, _, paths = location.partition("#")
-    return document.Document(name, location, partial(decode, wanted=including(paths)))
+    return document.Document(name, location, document.whole(partial(decode, wanted=including(paths))))
 
 
 def including(paths: str) -> Wanted:

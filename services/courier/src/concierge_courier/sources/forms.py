@@ -35,4 +35,4 @@ class Decoder:
 
 
 def source(name: str, location: str) -> port.Source:
-    return document.Document(name, location, Decoder().decode)
+    return document.Document(name, location, document.whole(Decoder().decode))

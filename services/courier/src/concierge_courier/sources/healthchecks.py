@@ -10,7 +10,7 @@ _WANTED = fetch.Wanted("application/json", frozenset({200, 500, 501}))
 
 
 def source(name: str, location: str) -> port.Source:
-    return document.Document(name, location, decode, _WANTED)
+    return document.Document(name, location, document.whole(decode), _WANTED)
 
 
 def decode(body: bytes, name: str = "health") -> port.Reading:

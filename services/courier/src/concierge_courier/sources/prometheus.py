@@ -5,12 +5,14 @@ found out once, and as long as all of them begin as they did, only the rest of t
 """
 
 import contextlib
+import itertools
 import math
-from typing import Annotated
+from collections.abc import Iterable, Iterator
+from typing import Annotated, NamedTuple
 
 import msgspec
 
-from concierge_courier.sources import cells, document, exposition, fetch, port
+from concierge_courier.sources import cells, document, exposition, fetch, layout, port
 from concierge_proto import messages
 
 ACCEPT = fetch.Wanted(
@@ -24,6 +26,14 @@ _ABSENT = (("N", "NaN"), ("I", "+Inf"), ("I", "-Inf"), ("I", "Inf"))
 _NUMBERS = msgspec.json.Decoder(list[Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float | None])
 
 
+class _Values(NamedTuple):
+    """Of the lines of a page."""
+
+    numbers: list[messages.Value | None]
+    """None for NaN and infinities, and None at the end: a cell of a table that no line fills is the line -1."""
+    unusable: int
+
+
 class Decoder:
     """Decodes the pages of one source; remembers the last one."""
 
@@ -31,25 +41,23 @@ class Decoder:
         self._known: exposition.Study | None = None
 
     def decode(self, body: bytes, name: str = "prometheus") -> port.Reading:
-        """Return one block per kind; raise Temporary when it is something else, or not all of it.
+        """Return one block per kind; raise Temporary when it is something else, or not all of it."""
+        return self.stream([body], name)
 
-        What is no longer needed is forgotten at once: text and numbers together would be the courier's peak.
-        """
-        text = cells.text(body)
-        del body
-        known, self._known = self._known, None
-        words = known.layout.values(text) if known else None
-        if known and words is not None:
-            del text
-            numbers = _numbers(words, len(known.layout))
-            if numbers:
-                self._known = known
-                return _reading(known, numbers, name)
-            text = known.layout.page(words)
-        del known, words
+    def stream(self, chunks: Iterable[bytes], name: str = "prometheus") -> port.Reading:
+        """Return the same of a page that comes chunk by chunk; of a known one no text is kept, just its values."""
+        pieces = cells.pieces(chunks)
+        known = self._known
+        if known is None:
+            return self._first(cells.text(pieces), name)
+        values, text = _again(known.layout, pieces)
+        if values:
+            return _reading(known, values, name)
+        del known
         return self._first(text, name)
 
     def _first(self, text: bytes, name: str) -> port.Reading:
+        self._known = None
         study, numbers = exposition.study(text)
         if study.steady:
             self._known = study
@@ -57,7 +65,7 @@ class Decoder:
 
 
 def source(name: str, location: str) -> port.Source:
-    return document.Document(name, location, Decoder().decode, ACCEPT)
+    return document.Document(name, location, Decoder().stream, ACCEPT)
 
 
 def decode(body: bytes, name: str = "prometheus") -> port.Reading:
@@ -65,18 +73,29 @@ def decode(body: bytes, name: str = "prometheus") -> port.Reading:
     return Decoder().decode(body, name)
 
 
-def _numbers(words: str, wanted: int) -> list[messages.Value | None]:
-    """Return the value of each line, None for NaN and infinities; nothing, when one of them is none.
+def _again(known: layout.Layout, pieces: Iterator[bytes]) -> tuple[_Values | None, bytes]:
+    """Return the values; or None, and the text, when it is another page."""
+    words, other = known.values(pieces)
+    values = _values("\n".join(words)) if other is None else None
+    if values and len(values.numbers) == len(known) + 1:
+        return values, b""
+    between = [] if other is None else [other]
+    return None, cells.text(itertools.chain(known.page(words), between, pieces))
+
+
+def _values(words: str) -> _Values | None:
+    """Return the value of each line; None when one of them is none.
 
     As JSON it is read four times as fast as word by word.
     """
-    numbers: list[messages.Value | None] = []
     try:
-        numbers += _NUMBERS.decode(f"[{_nulled(words)}]")
+        nulled = _nulled(words)
+        numbers: list[messages.Value | None] = [*_NUMBERS.decode(f"[{nulled}]"), None]
+        return _Values(numbers, numbers.count(None) - 1 if "u" in nulled else 0)
     except (msgspec.MsgspecError, ValueError):
         with contextlib.suppress(ValueError):
-            numbers = _finite([exposition.rest(word) for word in words.split("\n")])
-    return numbers if len(numbers) == wanted else []
+            return _finite([exposition.rest(word) for word in words.split("\n")])
+    return None
 
 
 def _nulled(words: str) -> str:
@@ -92,21 +111,20 @@ def _nulled(words: str) -> str:
     return words.replace("\n", ",")
 
 
-def _finite(numbers: list[int | float]) -> list[messages.Value | None]:
-    return [number if math.isfinite(number) else None for number in numbers]
+def _finite(numbers: list[int | float]) -> _Values:
+    found = [number if math.isfinite(number) else None for number in numbers]
+    return _Values([*found, None], found.count(None))
 
 
-def _reading(study: exposition.Study, numbers: list[messages.Value | None], name: str) -> port.Reading:
-    unusable = study.unusable + numbers.count(None)
-    values = [*numbers, None]
+def _reading(study: exposition.Study, values: _Values, name: str) -> port.Reading:
     blocks = [
         messages.Block(
             kind=table.kind,
             fields=table.fields,
             names=table.names,
-            values=tuple(map(values.__getitem__, table.slots)),
+            values=tuple(map(values.numbers.__getitem__, table.slots)),
             source=name,
         )
         for table in study.tables
     ]
-    return port.Reading(tuple(blocks), unusable)
+    return port.Reading(tuple(blocks), study.unusable + values.unusable)

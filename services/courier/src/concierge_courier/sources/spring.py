@@ -1,8 +1,10 @@
 """Spring Boot: 2 and 3 at /actuator/prometheus, 1 at /metrics. Which one it is shows at the first answer."""
 
+import itertools
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from concierge_courier.sources import access, cells, document, flat, port, prometheus
+from concierge_courier.sources import access, body, cells, document, flat, port, prometheus
 from concierge_proto import errors
 
 _PATHS = ("/actuator/prometheus", "/metrics")
@@ -17,7 +19,7 @@ class Spring:
         told = not location.startswith(("http:", "https:")) or urlsplit(base).path
         places = [location] if told else [base + path for path in _PATHS]
         self._doors = [
-            document.Document(name, place, Decoder().decode, prometheus.ACCEPT) for place in places
+            document.Document(name, place, Decoder().stream, prometheus.ACCEPT) for place in places
         ]
 
     def unlock(self, keys: access.Access) -> None:
@@ -45,11 +47,18 @@ class Decoder:
     def __init__(self) -> None:
         self._text = prometheus.Decoder()
 
-    def decode(self, body: bytes, name: str = "spring") -> port.Reading:
+    def decode(self, content: bytes, name: str = "spring") -> port.Reading:
         """Return what is in it; raise Temporary when it has no values."""
-        if not body.lstrip().startswith(b"{"):
-            return self._text.decode(body, name)
-        found = cells.parse(body)
+        return self.stream([content], name)
+
+    def stream(self, chunks: Iterable[bytes], name: str = "spring") -> port.Reading:
+        """Return the same of what comes chunk by chunk."""
+        rest = iter(chunks)
+        first = next(filter(bytes.strip, rest), b"")
+        whole = itertools.chain([first], rest)
+        if not first.lstrip().startswith(b"{"):
+            return self._text.stream(whole, name)
+        found = cells.parse(body.joined(whole))
         if isinstance(found, dict) and found.keys() == {"names"}:
             raise errors.Temporary(
                 "names alone, and the values would cost a request each: expose the endpoint prometheus "
