@@ -59,8 +59,9 @@ class Backend:
         self._api: api.Api | None = None
         self._api_lock = asyncio.Lock()
         self._hosts = hosts.Hosts()
-        asked = self._door if config.monitoring.zabbix.api_token_file else None
-        self._delivery = delivery.Delivery(door, asked, self._announce, self._live)
+        own = config.monitoring.zabbix
+        asked = self._door if own.api_token_file else None
+        self._delivery = delivery.Delivery(door, asked, self._announce, self._live, secure.way(own))
         self._tracked = {name: names.tracked(service) for name, service in config.services.items()}
         self._warned: dict[str, float] = {}
 

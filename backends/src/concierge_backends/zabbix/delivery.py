@@ -53,11 +53,12 @@ class Delivery:
         door: asked.Door | None,
         announce: Callable[[hosts.Host], Awaitable[None]],
         live: Callable[[hosts.Host], frozenset[str]],
+        way: int = traits.PLAIN,
     ) -> None:
         self._trapper = trapper
         self._announce = announce
         self._live = live
-        self._inquiry = inquiry.Inquiry(door, trapper.deliver)
+        self._inquiry = inquiry.Inquiry(door, trapper.deliver, way)
         self._parked = parked.Parked(self._flush)
         self._delay = delay.Delay()
         self._waiting = 0
@@ -118,7 +119,7 @@ class Delivery:
         room = self._waiting < MOST
         hopeful = [row for row in lost if room and row.key not in host.account.given_up]
         self._park(host, hopeful)
-        left = max(0, failed - len(missed.troubled))
+        left = max(0, failed - sum(1 for row in rows if row.key in missed.troubled))
         gone = min(left, len(lost) - len(hopeful)) if missed.sure else 0
         return Fate(taken, left - gone, gone, refused)
 
@@ -177,7 +178,7 @@ class Delivery:
 
     async def _values(self, host: hosts.Host) -> None:
         """Try some of the values that wait, and send all when some of them are taken."""
-        known = await self._inquiry.traits(host)
+        known = await self._inquiry.traits(host, age=0)  # an item that is new may have a trigger
         live = self._live(host) | known.watched
         oldest = time.time_ns() - int(FRESH * 1e9)
         self._fewer("held_back", host.account.hold_back(live - _STATES, oldest))

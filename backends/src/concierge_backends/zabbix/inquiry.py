@@ -1,5 +1,6 @@
 """Why Zabbix did not take all values: it says only how many."""
 
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -34,14 +35,18 @@ class Missed(NamedTuple):
     sure: bool = True
     """False: others may be among them too."""
 
+    def count(self, rows: Sequence[packets.Row]) -> int:
+        """Return how many of these values it is about."""
+        return sum(1 for row in rows if row.key in self.unknown or row.key in self.troubled)
+
 
 class Inquiry:
     """Asks the API where there is one, and else Zabbix itself, by parts."""
 
-    def __init__(self, door: items.Door | None, send: Send) -> None:
+    def __init__(self, door: items.Door | None, send: Send, way: int) -> None:
         self._door = door
         self._send = send
-        self._items = items.Asked(door, items.known, len) if door else None
+        self._items = items.Asked(door, functools.partial(items.known, way), len) if door else None
         self._traits = items.Asked(door, items.kinds, len) if door else None
 
     async def close(self) -> None:
@@ -49,11 +54,11 @@ class Inquiry:
             if asked:
                 await asked.close()
 
-    async def traits(self, host: hosts.Host) -> traits.Traits:
-        """Return what the items of a host want; nothing where nobody can be asked."""
+    async def traits(self, host: hosts.Host, age: float = STALE) -> traits.Traits:
+        """Return what the items of a host want, at most `age` s old; nothing where nobody can be asked."""
         if not self._traits:
             return traits.NONE
-        since = max(host.account.changed, time.monotonic() - STALE)
+        since = max(host.account.changed, time.monotonic() - age)
         return await self._traits.about(host.name, since) or self._traits.last(host.name) or traits.NONE
 
     async def missed(self, host: hosts.Host, rows: Sequence[packets.Row], failed: int) -> Missed:
@@ -61,19 +66,19 @@ class Inquiry:
         known = await self._known(host, rows, failed)
         if known is None or not (known.items or known.trouble):
             return await self._by_parts(host, rows, failed)
-        found = _compare(host, rows, known)
-        if _explains(found, failed):
+        found = _compare(host, rows, known, failed)
+        if found.count(rows) == failed:
             return found
         more = await self._ask(host, rows, found, failed) if time.monotonic() > host.young_until else {}
-        return Missed(found.unknown, {**found.troubled, **more}, sure=False)
+        full = Missed(found.unknown, {**found.troubled, **more}, sure=False)
+        return full._replace(sure=full.count(rows) == failed)
 
     async def _known(self, host: hosts.Host, rows: Sequence[packets.Row], failed: int) -> items.Known | None:
         if not self._items:
             return None
         known, now = self._items.last(host.name), time.monotonic()
-        explained = (
-            known and known.at >= host.account.changed and _explains(_compare(host, rows, known), failed)
-        )
+        current = known and known.at >= host.account.changed
+        explained = current and known and _compare(host, rows, known, failed).count(rows) == failed
         if explained or now - host.account.read_at < REREAD:
             return known
         host.account.read_at = now
@@ -84,19 +89,19 @@ class Inquiry:
         if failed == len(rows):
             return Missed(keys, dict.fromkeys(keys, _silence(host)) if _silence(host) else {})
         account, now = host.account, time.monotonic()
-        if len(keys & account.sifted) != failed and now - account.sifted_at >= RESIFT:
+        if Missed(account.sifted, {}).count(rows) != failed and now - account.sifted_at >= RESIFT:
             account.sifted_at = now
-            found = await sift.refused(lambda part: self._send(host.name, part), rows, failed)
-            account.sifted = frozenset(row.key for row in found)
-        unknown = keys & account.sifted
-        return Missed(unknown, {}, sure=len(unknown) >= failed)
+            refused = await sift.refused(lambda part: self._send(host.name, part), rows, failed)
+            account.sifted = frozenset(row.key for row in refused)
+        found = Missed(keys & account.sifted, {})
+        return found._replace(sure=found.count(rows) >= failed)
 
     async def _ask(
         self, host: hosts.Host, rows: Sequence[packets.Row], found: Missed, failed: int
     ) -> Mapping[str, str]:
         """Ask about single values that have an item and were not taken all the same."""
         account, now = host.account, time.monotonic()
-        if failed <= len(found.unknown) + len(found.troubled) or now - account.asked_at < ASK_EVERY:
+        if failed <= found.count(rows) or now - account.asked_at < ASK_EVERY:
             return {}
         account.asked_at = now
         open_ones = [row for row in rows if row.key not in found.unknown and row.key not in found.troubled]
@@ -114,7 +119,7 @@ class Inquiry:
             _log.info("host %s: Zabbix cannot be asked about single values: %s", host.name, error)
         failed = len(rows) - await self._send(host.name, rows)
         found = await sift.refused(lambda part: self._send(host.name, part), rows, failed)
-        return dict.fromkeys((row.key for row in found), "refused by Zabbix, which does not say why")
+        return dict.fromkeys((row.key for row in found), "refused, and Zabbix does not say why")
 
 
 async def pushed(door: api.Api, rows: Sequence[packets.Row]) -> dict[str, str]:
@@ -132,18 +137,16 @@ async def pushed(door: api.Api, rows: Sequence[packets.Row]) -> dict[str, str]:
     return found
 
 
-def _compare(host: hosts.Host, rows: Sequence[packets.Row], known: items.Known) -> Missed:
-    if known.trouble:
+def _compare(host: hosts.Host, rows: Sequence[packets.Row], known: items.Known, failed: int) -> Missed:
+    """Hold what the API says against what was counted; a trouble that is only possible counts where it fits."""
+    if known.trouble and failed == len(rows):
         return Missed((), dict.fromkeys((row.key for row in rows), known.trouble))
     unknown = {row.key for row in rows if row.key not in known.items}
-    troubled = {
-        row.key: why for row in rows if (why := known.items.get(row.key) or host.account.reasons.get(row.key))
-    }
-    return Missed(unknown, troubled)
-
-
-def _explains(found: Missed, failed: int) -> bool:
-    return len(found.unknown) + len(found.troubled) == failed
+    reasons = known.items | host.account.reasons
+    every = {row.key: reasons[row.key] for row in rows if reasons.get(row.key)}
+    if (found := Missed(unknown, every)).count(rows) == failed:
+        return found
+    return Missed(unknown, {key: why for key, why in every.items() if not why.startswith(traits.PERHAPS)})
 
 
 def _silence(host: hosts.Host) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from concierge_backends.zabbix import api, traits
@@ -28,7 +28,7 @@ T = TypeVar("T")
 class Known(NamedTuple):
     """The items of one host, as the API told them at `at` (monotonic)."""
 
-    items: Mapping[str, str]
+    items: dict[str, str]
     """Key to why it can take no value; "" where it can."""
     trouble: str
     """Why the host takes none at all; "" when it does."""
@@ -109,16 +109,13 @@ async def hosts(door: api.Api, names: list[str]) -> dict[str, dict[str, Any]]:
     """Return the hosts of these names that exist and may be read, by their id."""
     found = await door.call(
         "host.get",
-        {
-            "filter": {"host": names},
-            "output": ["hostid", "host", "status", "maintenance_status", "maintenance_type"],
-        },
+        {"filter": {"host": names}, "output": "extend"},
     )
     return {host["hostid"]: host for host in found}
 
 
-async def known(door: api.Api, names: list[str]) -> dict[str, Known]:
-    """Return all keys of these hosts; a host that the token cannot read has none."""
+async def known(way: int, door: api.Api, names: list[str]) -> dict[str, Known]:
+    """Return all keys of these hosts; a host that the token cannot read is left out. `way`: see `traits`."""
     at = time.monotonic()
     found = await hosts(door, names)
     output = ["hostid", "key_", "status", "type", "allow_traps", "trapper_hosts"]
@@ -127,7 +124,8 @@ async def known(door: api.Api, names: list[str]) -> dict[str, Known]:
     for item in listed:
         items[item["hostid"]][item["key_"]] = traits.trouble(item)
     return {
-        host["host"]: Known(items[hostid], traits.unmonitored(host), at) for hostid, host in found.items()
+        host["host"]: Known(items[hostid], traits.unmonitored(host, way), at)
+        for hostid, host in found.items()
     }
 
 

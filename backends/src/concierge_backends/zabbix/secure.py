@@ -2,6 +2,7 @@
 
 import ssl
 
+from concierge_backends.zabbix import traits
 from concierge_proto import errors, settings
 
 _PSK = "monitoring.zabbix.psk_file"
@@ -16,6 +17,13 @@ def context(own: settings.Zabbix) -> ssl.SSLContext | None:
             "monitoring.zabbix.cert_file needs ca_file: the CA of the servers' certificates"
         )
     return _certified(own) if own.ca_file else None
+
+
+def way(own: settings.Zabbix) -> int:
+    """Return how we connect, as a bit of a host's `tls_accept`."""
+    if own.psk_identity:
+        return traits.SHARED
+    return traits.CERTIFIED if own.ca_file else traits.PLAIN
 
 
 def _certified(own: settings.Zabbix) -> ssl.SSLContext:

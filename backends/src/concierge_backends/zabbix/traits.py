@@ -16,6 +16,9 @@ TRAPPER, HTTP_AGENT = "2", "19"
 _MOST_UNSIGNED = 2**64 - 1
 _WHOLE = re.compile(r"[0-9]{1,19}")
 _NUMBER = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+PLAIN, SHARED, CERTIFIED = 1, 2, 4
+"""How a host lets others connect: bits of its `tls_accept`."""
+_WAYS = {PLAIN: "without encryption", SHARED: "with a pre-shared key", CERTIFIED: "with certificates"}
 _WANTED = {
     FLOAT: "no number, as their item wants",
     UNSIGNED: "no whole number up to 2^64, as their item wants",
@@ -85,18 +88,25 @@ def _whole(value: str, *, cuts: bool) -> str | None:
     return str(int(number))
 
 
+PERHAPS = "for the allowed hosts"
+"""How a trouble begins that we may not have: we cannot know how Zabbix sees our address."""
+
+
 def trouble(item: Mapping[str, Any]) -> str:
     """Return why an item takes no value from us; "" when it does, as far as one can see."""
     if item["status"] != "0":
         return "disabled"
     if item["type"] != TRAPPER and not (item["type"] == HTTP_AGENT and item["allow_traps"] == "1"):
         return "not of the type Zabbix trapper"
-    return f"for the allowed hosts {item['trapper_hosts']} alone" if item["trapper_hosts"] else ""
+    return f"{PERHAPS} {item['trapper_hosts']} alone" if item["trapper_hosts"] else ""
 
 
-def unmonitored(host: Mapping[str, Any]) -> str:
-    """Return why a host takes nothing at all; "" when it does."""
+def unmonitored(host: Mapping[str, Any], way: int) -> str:
+    """Return why a host takes nothing at all; "" when it does. `way`: how we connect, a bit of `tls_accept`."""
     if host["status"] != "0":
         return "of a host that is disabled"
-    without_data = host["maintenance_status"] == "1" and host["maintenance_type"] == "1"
-    return "of a host in maintenance without data collection" if without_data else ""
+    if host["maintenance_status"] == "1" and host["maintenance_type"] == "1":
+        return "of a host in maintenance without data collection"
+    if host.get("proxyid", host.get("proxy_hostid", "0")) != "0":
+        return "of a host that a proxy monitors: name the proxy in monitoring.zabbix.servers"
+    return "" if int(host["tls_accept"]) & way else f"of a host that accepts no connections {_WAYS[way]}"
