@@ -20,24 +20,24 @@ class Courier:
     """One that runs."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+        self.process = process
         self.pid = process.pid
 
     def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
+        self.process.send_signal(number)
 
     async def ended(self) -> int:
         """Return the exit code; -n when a signal ended the courier itself."""
-        return await asyncio.wait_for(self._process.wait(), 15)
+        return await asyncio.wait_for(self.process.wait(), 15)
 
     async def said(self) -> str:
         """Return everything on its stderr, once it has ended."""
-        assert self._process.stderr
-        return (await self._process.stderr.read()).decode()
+        assert self.process.stderr
+        return (await self.process.stderr.read()).decode()
 
     async def printed(self) -> str:
-        assert self._process.stdout
-        return (await self._process.stdout.read()).decode()
+        assert self.process.stdout
+        return (await self.process.stdout.read()).decode()
 
 
 Run = Callable[..., AbstractAsyncContextManager[Courier]]

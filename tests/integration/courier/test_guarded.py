@@ -31,6 +31,7 @@ def guarded(folder: Path, config: str, port: int) -> Iterator[str]:
     path = folder / "nats.conf"
     path.write_text(config.format(port=port, store=folder / "store"))
     with subprocess.Popen([nats.binary(), "--config", str(path)], stderr=subprocess.DEVNULL) as server:
+        (folder / "pid").write_text(str(server.pid))
         try:
             yield f"nats://127.0.0.1:{port}"
         finally:

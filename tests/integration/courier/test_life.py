@@ -8,8 +8,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
-from nats.js import api
-
 from concierge_proto import bus, messages, settings, subjects
 from tests.integration.courier import endpoint, scene
 
@@ -170,17 +168,6 @@ class TestAnApplicationIsNotHarmed:
         async with self.unharmed("--nats", "nats://no-such-host.invalid:4222"):
             pass
 
-    async def test_when_its_stream_is_full(self, server: scene.Server) -> None:
-        async with full(server) as link, self.unharmed("--nats", server.url, "--buffer", "10k") as courier:
-            assert await courier.ended() == 5
-            said = await courier.said()
-            beat = await last(link)
-            changes = [change.change for change in await scene.changes(link)]
-        assert said.count("maximum") == 1
-        assert subjects.snapshot("web", "web-1") in said
-        assert (beat.state, beat.exit_code) == (0, 5)
-        assert changes == ["started", "stopped"]
-
     async def test_when_there_are_no_streams_at_all(self, server: scene.Server) -> None:
         await server.start()
         async with self.unharmed("--nats", server.url) as courier:
@@ -188,35 +175,6 @@ class TestAnApplicationIsNotHarmed:
             said = await courier.said()
         assert "delivery: publish concierge.v1" in said
         assert len(said.splitlines()) <= 3
-
-
-@contextlib.asynccontextmanager
-async def full(server: scene.Server) -> AsyncIterator[bus.Bus]:
-    """Start a server on which TELEMETRY refuses what is new, and holds three messages already."""
-    await server.start()
-    async with bus.connect(settings.Nats(url=server.url), "test") as link:
-        await bus.provision(link)
-        await shrunk(link, 3)
-        yield link
-
-
-async def shrunk(link: bus.Bus, most: int) -> None:
-    js = link._js
-    found = (await js.stream_info("TELEMETRY")).config
-    await js.update_stream(found.evolve(max_msgs=most, discard=api.DiscardPolicy.NEW))
-
-
-async def test_what_a_full_stream_cost_is_counted_and_published(server: scene.Server) -> None:
-    async with full(server) as link:
-        us = ("run", "--service", "web", "--instance", "web-1", "--interval", "50ms", "--nats", server.url)
-        async with scene.courier(*us, "--buffer", "10k", *FOREVER) as courier:
-            await asyncio.sleep(2)
-            await shrunk(link, -1)
-            async with aclosing(scene.snapshots(link)) as stored:
-                found = await scene.first(stored, lambda one: scene.facts(one)["courier.dropped"])
-            courier.signal(signal.SIGTERM)
-            assert await courier.ended() == 143
-    assert int(scene.facts(found)["courier.dropped"]) > 5
 
 
 async def test_snapshots_that_grew_too_old_are_counted(server: scene.Server) -> None:
