@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -114,14 +115,17 @@ Serve = Callable[..., contextlib.AbstractAsyncContextManager[Client]]
 
 @contextlib.asynccontextmanager
 async def serving(
-    config: settings.Settings, link: bus.Bus, problems: Mapping[str, port.Problems] | None = None
+    config: settings.Settings,
+    link: bus.Bus,
+    problems: Mapping[str, port.Problems] | None = None,
+    verify: ssl.SSLContext | bool = True,
 ) -> AsyncIterator[Client]:
     """Run a gateway while the context is open; yields once it is ready."""
     url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(run.run(config, link, listening=url, problems=problems))
     task.add_done_callback(lambda _: url.cancel())
     try:
-        async with httpx.AsyncClient(base_url=await url, timeout=20) as http:
+        async with httpx.AsyncClient(base_url=await url, timeout=20, verify=verify) as http:
             await ready(http)
             yield Client(http, link)
     finally:

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -13,37 +11,12 @@ import pytest
 from concierge_cli import nats
 from concierge_cli.demo import scene
 from concierge_proto import bus, errors, settings
-
-
-class Papers(NamedTuple):
-    """Files of a CA and of what it signed for 127.0.0.1."""
-
-    ca: Path
-    cert: Path
-    key: Path
+from tests import papers
 
 
 @pytest.fixture(scope="module")
-def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
-    folder = tmp_path_factory.mktemp("papers")
-    found = Papers(folder / "ca.pem", folder / "cert.pem", folder / "key.pem")
-    ca = [*("-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=ca")]
-    openssl("req", *ca, "-keyout", str(folder / "ca.key"), "-out", str(found.ca))
-    signed = [
-        "-CA",
-        str(found.ca),
-        "-CAkey",
-        str(folder / "ca.key"),
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-    ]
-    own = [*("-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=nats")]
-    openssl("req", *own, *signed, "-keyout", str(found.key), "-out", str(found.cert))
-    return found
-
-
-def openssl(*words: str) -> None:
-    subprocess.run(["openssl", *words], check=True, capture_output=True, timeout=60)
+def pair(tmp_path_factory: pytest.TempPathFactory) -> papers.Papers:
+    return papers.make(tmp_path_factory.mktemp("papers"))
 
 
 @contextlib.asynccontextmanager
@@ -100,18 +73,18 @@ async def test_user_and_password(tmp_path: Path) -> None:
         await waits(settings.Nats(url=url, user="desk", password_file=secret(tmp_path, "wrong")))
 
 
-async def test_tls_with_a_ca_of_our_own(tmp_path: Path, papers: Papers) -> None:
-    config = f'tls {{ cert_file: "{papers.cert}", key_file: "{papers.key}" }}'
+async def test_tls_with_a_ca_of_our_own(tmp_path: Path, pair: papers.Papers) -> None:
+    config = f'tls {{ cert_file: "{pair.cert}", key_file: "{pair.key}" }}'
     async with serving(tmp_path, config) as url:
-        await works(settings.Nats(url=url, ca_file=str(papers.ca)))
+        await works(settings.Nats(url=url, ca_file=str(pair.ca)))
         await waits(settings.Nats(url=url.replace("nats://", "tls://")))
 
 
-async def test_a_client_certificate(tmp_path: Path, papers: Papers) -> None:
-    config = f'tls {{ cert_file: "{papers.cert}", key_file: "{papers.key}", ca_file: "{papers.ca}", verify: true }}'
+async def test_a_client_certificate(tmp_path: Path, pair: papers.Papers) -> None:
+    config = f'tls {{ cert_file: "{pair.cert}", key_file: "{pair.key}", ca_file: "{pair.ca}", verify: true }}'
     async with serving(tmp_path, config) as url:
-        bare = settings.Nats(url=url, ca_file=str(papers.ca))
-        await works(msgspec.structs.replace(bare, cert_file=str(papers.cert), key_file=str(papers.key)))
+        bare = settings.Nats(url=url, ca_file=str(pair.ca))
+        await works(msgspec.structs.replace(bare, cert_file=str(pair.cert), key_file=str(pair.key)))
         await waits(bare)
 
 

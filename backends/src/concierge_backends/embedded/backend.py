@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import ssl
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -108,14 +109,14 @@ async def open(  # noqa: A001 - the registry's word
     Args:
         config: Thresholds, and where the gateway is.
         webhook_secret: Signs the calls; None: the first of `gateway.sources.embedded.secret_file`.
-        gateway_url: Base of the gateway; None: `gateway.public_url`, or `gateway.listen`.
+        gateway_url: Base of the gateway; None: as the settings say.
 
     Raises:
         Permanent: There are thresholds, and no secret to call the gateway with; or its address is no URL.
     """
-    base = gateway_url or config.gateway.public_url or f"http://{config.gateway.listen}"
+    base = gateway_url or config.gateway.base_url
     key = _key(config, webhook_secret)
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, verify=_trusted(config.gateway)) as client:
         calls = caller.Caller(client, _hook(base), key)
         task = asyncio.create_task(calls.run())
         try:
@@ -124,6 +125,24 @@ async def open(  # noqa: A001 - the registry's word
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+
+def _trusted(gateway: settings.Gateway) -> ssl.SSLContext | bool:
+    """Return what the gateway's certificate is held against: itself, whatever name it bears."""
+    if not gateway.tls_cert_file:
+        return True
+    if gateway.tls_client_ca_file:
+        raise errors.Permanent(
+            "monitoring.backends: embedded has no certificate to call the gateway with: "
+            "leave gateway.tls_client_ca_file out, or take another backend"
+        )
+    try:
+        found = ssl.create_default_context(cafile=gateway.tls_cert_file)
+    except (OSError, ssl.SSLError) as error:
+        raise errors.Permanent(f"gateway.tls_cert_file: {gateway.tls_cert_file}: {error}") from error
+    found.check_hostname = False
+    found.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return found
 
 
 def _hook(base: str) -> httpx.URL:

@@ -38,7 +38,7 @@ def source_of(config: settings.Settings, wanted: str) -> str:
 
 
 def gateway_url(config: settings.Settings) -> str:
-    return (config.gateway.public_url or f"http://{config.gateway.listen}").rstrip("/")
+    return config.gateway.base_url
 
 
 def _password(user: str) -> str:

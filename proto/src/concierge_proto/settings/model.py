@@ -141,7 +141,13 @@ class Gateway(_Section, frozen=True, kw_only=True):
     listen: str = "127.0.0.1:8080"
     """Address of the webhooks, of `/metrics`, `/healthz` and `/readyz`."""
     public_url: str = ""
-    """How the monitoring system reaches it. Empty: `http://` and `listen`."""
+    """How the monitoring system reaches it. Empty: `listen`, with `http://` or `https://`."""
+    tls_cert_file: str = ""
+    """Certificate chain (PEM): from then on it speaks HTTPS only."""
+    tls_key_file: str = ""
+    """Its key. Empty: in the same file."""
+    tls_client_ca_file: str = ""
+    """Only callers with a certificate of this CA come in, and still need their signature or token."""
     max_body: Size = Size(1024 * 1024)
     """A webhook with a larger body is refused."""
     command_ttl: Duration = Duration(300)
@@ -150,6 +156,12 @@ class Gateway(_Section, frozen=True, kw_only=True):
     """Bearer token, one a line, of who may ask `GET /v1/ping/SERVICE/INSTANCE`. Empty: nobody."""
     sources: dict[str, Source] = {}
     operators: dict[str, Operator] = {}
+
+    @property
+    def base_url(self) -> str:
+        """How it is reached, without a slash at the end."""
+        scheme = "https" if self.tls_cert_file else "http"
+        return (self.public_url or f"{scheme}://{self.listen}").rstrip("/")
 
 
 class Target(_Section, frozen=True, kw_only=True):

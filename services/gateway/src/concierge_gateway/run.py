@@ -20,6 +20,7 @@ from concierge_gateway import (
     renewal,
     repair,
     sources,
+    tls,
     webhooks,
 )
 from concierge_proto import bus, errors, health, settings
@@ -58,6 +59,7 @@ async def run(
         uvicorn.Config(
             app.build(doors, link, book, list(known)),
             http=protocol.Protocol,
+            **tls.options(config.gateway),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -104,7 +106,8 @@ class _Server(uvicorn.Server):
 
 async def _serve(server: _Server, opened: socket.socket, listening: asyncio.Future[str] | None) -> None:
     host, number = opened.getsockname()[:2]
-    url = f"http://[{host}]:{number}" if ":" in host else f"http://{host}:{number}"
+    scheme = "https" if server.config.is_ssl else "http"
+    url = f"{scheme}://[{host}]:{number}" if ":" in host else f"{scheme}://{host}:{number}"
     serving = asyncio.create_task(server.serve([opened]))
     try:
         await server.up.wait()
