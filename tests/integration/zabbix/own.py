@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
@@ -81,6 +82,13 @@ async def item(door: api.Api, hostid: str, key: str, **more: object) -> str:
     """Make a trapper item for numbers; return its id."""
     doc = {"hostid": hostid, "key_": key, "name": key, "type": 2, "value_type": 0, **more}
     return str((await door.call("item.create", doc))["itemids"][0])
+
+
+async def token(door: api.Api) -> str:
+    """Make a token of the administrator's."""
+    (me,) = await door.call("user.get", {"filter": {"username": [zabbix.USER]}})
+    made = await door.call("token.create", {"name": secrets.token_hex(4), "userid": me["userid"]})
+    return str((await door.call("token.generate", made["tokenids"]))[0]["token"])
 
 
 async def accepts(node: str, name: str, *keys: str) -> bool:

@@ -53,7 +53,7 @@ class Nodes:
                 faults.append(f"{node}: {error}")
             except (OSError, EOFError) as error:
                 self.broken()
-                faults.append(f"{node}: {error or type(error).__name__}")
+                faults.append(f"{node}: {str(error) or type(error).__name__}")
             else:
                 self._prefer(node)
                 return answer
