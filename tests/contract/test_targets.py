@@ -5,11 +5,13 @@ import contextlib
 import secrets
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from concierge_proto import errors, settings
+from concierge_proto import bus, errors, settings
 from concierge_scheduler.targets import port, registry
 from tests import containers, peer
 
@@ -50,7 +52,7 @@ async def place(
 
 @pytest.fixture
 async def target(
-    kind: str, place: tuple[settings.Target, dict[str, settings.Service]], nats_url: str
+    kind: str, place: tuple[settings.Target, dict[str, settings.Service]], nats_url: str, link: bus.Bus
 ) -> AsyncIterator[port.Target]:
     config, services = place
     opening = registry.find(kind)
@@ -132,6 +134,62 @@ async def test_a_service_that_is_not_there_is_refused_by_name(target: port.Targe
     with pytest.raises(errors.Permanent, match="stranger"):
         await target.scale("stranger", 2, "none")
     assert set(await target.read()) == {"web", "web-admin"}
+
+
+def deed(verb: str, seen: port.Observed, **changes: object) -> port.Deed:
+    facts = {"verb": verb, "instances": seen.instances, "every": True, "intent": f"{verb}-1"}
+    return msgspec.convert({**facts, **changes}, port.Deed)
+
+
+async def test_a_restart_is_a_new_life_and_the_same_number(target: port.Target, kind: str) -> None:
+    await target.scale("web", 2, "two")
+    before = await containers.until(target, "web", 2)
+    lives = await life(target, kind, before)
+    for one in [before.instances] if target.whole else [(each,) for each in before.instances]:
+        await target.act("web", deed("restart", before, instances=one))
+
+    async def anew() -> bool:
+        seen = (await target.read())["web"]
+        return seen.settled == seen.present == 2 and not lives & await life(target, kind, seen)
+
+    if kind != "memory":
+        await containers.met(anew)
+
+
+async def life(target: port.Target, kind: str, seen: port.Observed) -> set[str]:
+    """Return what is different after a restart."""
+    if kind == "compose":
+        ids = [one.id for one in seen.instances]
+        return set((await containers.docker("inspect", "--format", "{{.State.StartedAt}}", *ids)).split())
+    return {one.id for one in seen.instances}
+
+
+async def test_a_restart_that_was_done_is_not_done_again(target: port.Target, kind: str) -> None:
+    if kind in {"memory", "swarm"}:
+        pytest.skip("memory starts nothing; a swarm tells by its intent")
+    before = (await target.read())["web"]
+    lives = await life(target, kind, before)
+    began = datetime.now(UTC) - timedelta(hours=1)
+    await target.act("web", deed("restart", before, since=began))
+    assert await life(target, kind, (await target.read())["web"]) == lives
+
+
+async def test_a_signal_ends_what_does_not_catch_it(target: port.Target, kind: str) -> None:
+    before = (await target.read())["web"]
+    await target.act("web", deed("signal", before, signal="KILL"))
+
+    async def gone() -> bool:
+        seen = (await target.read())["web"]
+        return not {one.id for one in before.instances} & {one.id for one in seen.instances if one.running}
+
+    if kind != "memory":
+        await containers.met(gone)
+
+
+async def test_a_deed_to_a_service_that_is_not_there_is_refused(target: port.Target) -> None:
+    seen = (await target.read())["web"]
+    with pytest.raises(errors.Permanent, match="stranger"):
+        await target.act("stranger", deed("restart", seen))
 
 
 async def test_nothing_stands_in_the_way_of_more(target: port.Target) -> None:

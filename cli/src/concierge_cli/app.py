@@ -11,6 +11,7 @@ from concierge_cli import (
     alone,
     asyncapi,
     check,
+    doctor,
     events,
     explain,
     hold,
@@ -79,6 +80,7 @@ app.command()(hold.release)
 app.command()(events.events)
 app.command()(incident.incident)
 app.command()(explain.explain)
+app.command()(doctor.doctor)
 app.add_typer(check.app, name="config")
 app.add_typer(source.app, name="source")
 app.add_typer(zabbix.app, name="zabbix")

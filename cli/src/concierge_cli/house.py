@@ -41,7 +41,7 @@ async def open_house(
         webhook_secrets: Secrets of gateway sources that no file holds.
     """
     async with contextlib.AsyncExitStack() as stack:
-        config = await _with_nats(stack, _with_folders(config, state), state)
+        config = await _with_nats(stack, with_folders(config, state), state)
         config, keys = with_embedded(config, dict(webhook_secrets or {}))
         link = await stack.enter_async_context(bus.connect(config.nats, "up"))
         await bus.provision(link)
@@ -88,7 +88,8 @@ async def _with_nats(
     return msgspec.structs.replace(config, nats=msgspec.structs.replace(config.nats, url=url))
 
 
-def _with_folders(config: settings.Settings, state: Path) -> settings.Settings:
+def with_folders(config: settings.Settings, state: Path) -> settings.Settings:
+    """Give every target of processes a folder that belongs to this configuration."""
     targets = {
         name: msgspec.structs.replace(target, directory=target.directory or str(state / "targets" / name))
         for name, target in config.targets.items()

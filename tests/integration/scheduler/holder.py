@@ -18,6 +18,7 @@ class Paper:
     """One service, whose count is the last line of a file."""
 
     name = "shop"
+    whole = False
 
     def __init__(self, path: Path, seconds: float) -> None:
         self._path = path
@@ -40,6 +41,8 @@ class Paper:
         await asyncio.sleep(self._seconds)
         with self._path.open("a") as file:
             file.write(f"{intent} {count}\n")
+
+    async def act(self, service: str, deed: port.Deed) -> None: ...
 
     async def why_not(self, service: str, most: int) -> str:
         return ""

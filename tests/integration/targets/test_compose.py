@@ -145,6 +145,30 @@ async def test_the_project_is_named_by_its_file(project: settings.Target) -> Non
         assert (await target.read())["web"].present == 1
 
 
+def deed(verb: str, instances: tuple[port.Instance, ...], **changes: object) -> port.Deed:
+    facts = {"verb": verb, "instances": instances, "every": True, "intent": "i1"}
+    return msgspec.convert({**facts, **changes}, port.Deed)
+
+
+async def test_a_resize_changes_the_running_containers(shop: port.Target) -> None:
+    before = (await shop.read())["web"]
+    await shop.act("web", deed("resize", before.instances, cpus=0.5, memory=64 * 1024**2))
+    limits = "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}"
+    (one,) = before.instances
+    assert await containers.docker("inspect", "--format", limits, one.id) == "500000000 67108864 134217728"
+    await shop.act("web", deed("resize", before.instances, memory=32 * 1024**2))
+    assert await containers.docker("inspect", "--format", limits, one.id) == "500000000 33554432 67108864"
+    assert (await shop.read())["web"].instances[0].id == one.id, "it runs on"
+
+
+async def test_a_signal_reaches_the_one_that_is_meant(shop: port.Target) -> None:
+    await shop.scale("web", 2, "two")
+    first, second = (await containers.until(shop, "web", 2)).instances
+    await shop.act("web", deed("signal", (second,), signal="KILL", every=False))
+    seen = await containers.until(shop, "web", 1)
+    assert [one.id for one in seen.instances] == [first.id]
+
+
 async def test_what_can_not_have_two_says_why(project: settings.Target) -> None:
     target = compose.Compose("shop", project, configured(*SERVICES, "nosuch"))
     assert [await target.why_not(name, 9) for name in ("web", "ranged")] == ["", ""]

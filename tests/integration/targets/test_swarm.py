@@ -111,6 +111,38 @@ async def test_a_task_that_can_not_start_is_not_settled(shop: port.Target, name:
     assert (await shop.read())["web"].wanted == 1
 
 
+def deed(verb: str, seen: port.Observed, **changes: object) -> port.Deed:
+    facts = {"verb": verb, "instances": seen.instances, "every": True, "intent": f"{verb}-7"}
+    return msgspec.convert({**facts, **changes}, port.Deed)
+
+
+async def test_a_resize_is_a_rollout_with_the_intent(shop: port.Target, name: str) -> None:
+    before = (await shop.read())["web"]
+    await shop.act("web", deed("resize", before, cpus=0.5, memory=64 * 1024**2))
+    limits = "{{json .Spec.TaskTemplate.Resources.Limits}}"
+    assert await inspect(name, limits) == '{"NanoCPUs":500000000,"MemoryBytes":67108864}'
+
+    async def rolled() -> bool:
+        seen = (await shop.read())["web"]
+        return seen.settled == 1 and not {one.id for one in seen.instances} & {before.instances[0].id}
+
+    await containers.met(rolled)
+    assert (await shop.read())["web"].intent == "resize-7"
+
+
+async def test_one_task_alone_is_not_restarted(shop: port.Target) -> None:
+    seen = (await shop.read())["web"]
+    with pytest.raises(errors.Permanent, match="as a whole"):
+        await shop.act("web", deed("restart", seen, every=False))
+
+
+async def test_a_task_on_another_node_is_out_of_reach(shop: port.Target) -> None:
+    seen = (await shop.read())["web"]
+    far = msgspec.structs.replace(seen.instances[0], id="elsewhere")
+    with pytest.raises(errors.Permanent, match="another node"):
+        await shop.act("web", deed("signal", seen, instances=(far,), signal="HUP"))
+
+
 async def test_a_global_service_has_no_number(name: str) -> None:
     unique = f"{name}-all"
     services = {"web": settings.Service(target="shop", name=unique, max=9)}

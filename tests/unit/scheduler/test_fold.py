@@ -114,7 +114,7 @@ class TestHold:
         (command("hold", 0, arguments={"direction": "up", "until": "2026-05-04T04:00:00Z"}), "malformed"),
         (command("hold", 0), "malformed"),
         (command("hold", 0, arguments={"until": "2026-05-04T04:00:00"}), "malformed"),
-        (command("resize", 0), "unsupported"),
+        (command("resize", 0), "malformed"),
     ],
 )
 def test_what_makes_no_sense_is_refused(odd: object, reason: str) -> None:

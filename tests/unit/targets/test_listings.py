@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from concierge_scheduler.targets import compose, swarm
+from concierge_scheduler.targets import compose, tasks
 
 
 def row(name: str, state: str = "running", status: str = "Up 3 minutes") -> compose.Row:
@@ -42,7 +42,7 @@ def test_the_hostname_is_the_short_id() -> None:
 
 def service(
     template: str = "", replicas: int = 2, state: str = "", labels: dict[str, str] | None = None
-) -> swarm.Service:
+) -> tasks.Service:
     spec: dict[str, Any] = {
         "Name": "shop_web",
         "Labels": labels,
@@ -50,18 +50,18 @@ def service(
         "TaskTemplate": {"ContainerSpec": {"Image": "web", "Hostname": template}},
     }
     update = {"State": state} if state else None
-    return msgspec.convert({"ID": "s1", "Spec": spec, "UpdateStatus": update}, swarm.Service)
+    return msgspec.convert({"ID": "s1", "Spec": spec, "UpdateStatus": update}, tasks.Service)
 
 
 def task(
     name: str, desired: str = "Running", current: str = "Running 2 seconds ago", error: str = ""
-) -> swarm.Task:
+) -> tasks.Task:
     line = {"ID": f"id-{name}", "Name": name, "Node": "one", "DesiredState": desired}
-    return msgspec.convert(line | {"CurrentState": current, "Error": error}, swarm.Task)
+    return msgspec.convert(line | {"CurrentState": current, "Error": error}, tasks.Task)
 
 
 def test_swarm_counts_what_goes_until_it_is_gone() -> None:
-    tasks = [
+    listed = [
         task("shop_web.1"),
         task("shop_web.2", "Running", "Starting 1 second ago"),
         task("shop_web.3", "Remove", "Running less than a second ago"),
@@ -69,7 +69,7 @@ def test_swarm_counts_what_goes_until_it_is_gone() -> None:
         task("\\_ shop_web.1", "Shutdown", "Failed 2 minutes ago", "task: non-zero exit (1)"),
         task("shop_web.5", "Shutdown", "Running 3 hours ago"),  # on a node that is gone
     ]
-    seen = swarm.observed("web", service(), tasks)
+    seen = tasks.observed("web", service(), listed)
     assert [one.name for one in seen.instances] == ["shop_web.1", "shop_web.2", "shop_web.3"]
     assert (seen.wanted, seen.present, seen.settled) == (2, 3, 2)
 
@@ -77,17 +77,17 @@ def test_swarm_counts_what_goes_until_it_is_gone() -> None:
 def test_swarm_tells_a_rollout() -> None:
     states = {"updating": True, "rollback_started": True, "completed": False, "paused": False, "": False}
     for state, expected in states.items():
-        assert swarm.observed("web", service(state=state), []).changing is expected
+        assert tasks.observed("web", service(state=state), []).changing is expected
 
 
 def test_swarm_tells_whose_number_it_is() -> None:
-    assert swarm.observed("web", service(), []).intent == ""
-    ours = {"com.docker.stack.namespace": "shop", swarm.LABEL: "c1"}
-    assert swarm.observed("web", service(labels=ours), []).intent == "c1"
+    assert tasks.observed("web", service(), []).intent == ""
+    ours = {"com.docker.stack.namespace": "shop", tasks.LABEL: "c1"}
+    assert tasks.observed("web", service(labels=ours), []).intent == "c1"
 
 
 def test_a_global_service_wants_what_it_has() -> None:
-    seen = swarm.observed("web", service(replicas=0), [task("shop_web.node1"), task("shop_web.node2")])
+    seen = tasks.observed("web", service(replicas=0), [task("shop_web.node1"), task("shop_web.node2")])
     assert seen.wanted == 2
 
 
@@ -107,4 +107,4 @@ def test_a_hostname_is_known_from_its_template() -> None:
         '{{index .Service.Labels "zone"}}': "",
     }
     for template, expected in templates.items():
-        assert swarm.hostname(service(template), one) == expected
+        assert tasks.hostname(service(template), one) == expected

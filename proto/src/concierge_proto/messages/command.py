@@ -20,7 +20,9 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     amount: int = 0
     """Instances: how many more or less (`scale_out`, `scale_in`), or how many (`scale_to`)."""
     arguments: dict[str, str] = {}
-    """What other verbs need: `direction` (`in`, `out`, `both`) and `until` (RFC 3339) of a hold."""
+    """What other verbs need: `direction` (`in`, `out`, `both`) and `until` (RFC 3339) of a hold; `instance` (its name,
+    host name or id; none: every one) of `restart` and `signal`; `signal` (`HUP`); `cpus` and `memory` (bytes) of
+    `resize`."""
     problem: str = ""
     """Key of the problem behind it, `source/event id`; empty for an operator's own command."""
     trigger_id: str = ""

@@ -14,7 +14,7 @@ import asyncio
 import logging
 
 from concierge_proto import errors, messages, settings
-from concierge_scheduler import controls, converge, metrics, turn
+from concierge_scheduler import controls, converge, metrics, perform, turn
 from concierge_scheduler.bounds import View
 from concierge_scheduler.ledger import Ledger
 from concierge_scheduler.state import Change, State
@@ -108,7 +108,8 @@ class Attendant:
 
     async def _look(self) -> View | None:
         """Read the target for a command; without one the watch's last listing will do."""
-        if not self._ledger.state.wishes and self._place.survey.last is not None:
+        known = self._ledger.state
+        if not (known.wishes or known.errands) and self._place.survey.last is not None:
             return self._view_at_hand()
         try:
             await self._place.survey.read()
@@ -125,14 +126,17 @@ class Attendant:
         state = await self._ledger.change(
             lambda known: turn.step(self._policy, known, view, now, lease),
         )
-        metrics.WAITING.labels(self._ledger.service).set(len(state.wishes))
+        metrics.WAITING.labels(self._ledger.service).set(len(state.wishes) + len(state.errands))
         if state.count is not None:
             metrics.INSTANCES.labels(self._ledger.service).set(state.count)
         return state
 
     async def _converge(self, change: Change, *, resumed: bool) -> None:
-        act = converge.Convergence(self._place, self._ledger.service, self._policy, change)
-        ended = await act.run(resumed=resumed)
-        log.info("%s: %d → %d %s", self._ledger.service, change.before, change.wanted, ended.outcome.result)
-        await self._ledger.change(lambda known: turn.finish(known, ended.outcome, ended.strives_for))
+        service = self._ledger.service
+        make = perform.Performance if change.verb else converge.Convergence
+        ended = await make(self._place, service, self._policy, change).run(resumed=resumed)
+        log.info("%s: %s %s", service, change.words, ended.outcome.result)
+        await self._ledger.change(
+            lambda known: turn.finish(known, ended.outcome, ended.strives_for, ended.sized)
+        )
         await self._ledger.publish()

@@ -56,6 +56,8 @@ class Ended(NamedTuple):
     outcome: messages.Outcome
     strives_for: int | None
     """The count that the endpoint itself wants now; None: it could not be read."""
+    sized: tuple[str, ...] = ()
+    """Ids of the instances that a resize has reached."""
 
 
 class _Found(NamedTuple):

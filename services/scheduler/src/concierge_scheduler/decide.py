@@ -36,7 +36,6 @@ _GATES: tuple[_Gate, ...] = (
     gates.no_change,
     gates.dry_run,
 )
-_GATES_BLIND: tuple[_Gate, ...] = (gates.expired, gates.resolved, gates.away)
 
 
 def decide(policy: settings.Service, state: State, view: View | None, now: datetime) -> messages.Decision:
@@ -56,26 +55,9 @@ def judge(
 ) -> messages.Decision:
     """Lead one command through the gates, whatever else waits."""
     case = _case(policy, state, view, now, command)
-    rulings = [gate(case) for gate in (_GATES if view else _GATES_BLIND)]
+    rulings = [gate(case) for gate in (_GATES if view else gates.BLIND)]
     ruling = next((one for one in rulings if one.verdict), None) or _act(case)
-    verdict: messages.Verdict = ruling.verdict or "act"
-    seen = view is not None and view.observed is not None
-    return messages.Decision(
-        id=identity.derive("decision", command.id, verdict, ruling.reason),
-        service=state.service,
-        target=policy.target,
-        verdict=verdict,
-        reason=ruling.reason,
-        detail=ruling.detail,
-        command_id=command.id,
-        correlation_id=command.correlation_id,
-        before=case.before if seen else None,
-        wanted=case.wanted if seen and verdict in {"act", "wait"} else None,
-        until=ruling.until,
-        at=now,
-        command=command,
-        gates=tuple(_told(one) for one in rulings),
-    )
+    return gates.decision(case, rulings, ruling, seen=view is not None and view.observed is not None)
 
 
 def _case(
@@ -97,10 +79,6 @@ def _act(case: Case) -> Ruling:
     if case.wanted != case.asked:
         return Ruling("act", *gates.clamp(case))
     return Ruling("act", "ok", f"{case.before} → {case.wanted}")
-
-
-def _told(ruling: Ruling) -> messages.Gate:
-    return messages.Gate(name=ruling.reason, shut=ruling.verdict is not None, detail=ruling.detail)
 
 
 def _idle(policy: settings.Service, state: State, now: datetime) -> messages.Decision:

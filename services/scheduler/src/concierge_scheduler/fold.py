@@ -2,7 +2,8 @@
 
 One slot is pending. Several wishes may stand in it, and one leads: the manual one, else that with the larger
 result (so up beats down), else the one that lives longest. When the leader acts, it has acted for the others;
-when its problem closes, the next one leads.
+when its problem closes, the next one leads. What changes no number (restart, signal, resize) waits beside it, in
+the order in which it came.
 """
 
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from datetime import datetime
 import msgspec
 
 from concierge_proto import messages
+from concierge_scheduler import deeds
 from concierge_scheduler import state as document
 from concierge_scheduler.state import State
 
@@ -33,8 +35,9 @@ def fold(state: State, command: messages.Command) -> State:
 
 def refuse(state: State, command: messages.Command, reason: str, detail: str = "") -> State:
     """Return the state with the command done with, and no longer among the wishes."""
-    left = tuple(wish for wish in state.wishes if wish.command.id != command.id)
-    return _note(_change(state, wishes=left), command, reason, detail)
+    wishes = tuple(wish for wish in state.wishes if wish.command.id != command.id)
+    errands = tuple(wish for wish in state.errands if wish.command.id != command.id)
+    return _note(_change(state, wishes=wishes, errands=errands), command, reason, detail)
 
 
 def leading(state: State) -> messages.Command | None:
@@ -68,14 +71,14 @@ def _complaint(command: messages.Command) -> tuple[str, str] | None:
         return "malformed", f"{command.verb} {command.amount}: less than nothing"
     if command.verb == "hold" and _hold(command) is None:
         return "malformed", "hold: give `direction` (in, out, both) and `until` (RFC 3339, with a time zone)"
-    return None
+    said = deeds.complaint(command)
+    return ("malformed", said) if said else None
 
 
 def _fold_scale(state: State, command: messages.Command) -> State:
-    if command.problem and command.problem in state.closed:
+    if command.problem in state.closed:
         return refuse(state, command, "resolved", f"problem {command.problem} closed before this came")
-    if command.problem:
-        state = _change(state, open={**state.open, command.problem: command.issued_at})
+    state = _open(state, command)
     for earlier in [wish.command for wish in state.wishes if wish.command.manual and command.manual]:
         state = refuse(state, earlier, "superseded", f"the operator's later {command.id} replaces it")
     state = _change(state, wishes=(*state.wishes, document.Wish(command=command)))
@@ -85,13 +88,28 @@ def _fold_scale(state: State, command: messages.Command) -> State:
     return state
 
 
+def _fold_errand(state: State, command: messages.Command) -> State:
+    if command.problem in state.closed:
+        return refuse(state, command, "resolved", f"problem {command.problem} closed before this came")
+    state = _open(state, command)
+    if len(state.errands) >= WISHES:
+        return refuse(state, command, "superseded", f"{WISHES} wait already")
+    return _change(state, errands=(*state.errands, document.Wish(command=command)))
+
+
+def _open(state: State, command: messages.Command) -> State:
+    if not command.problem:
+        return state
+    return _change(state, open={**state.open, command.problem: command.issued_at})
+
+
 def _fold_release(state: State, command: messages.Command) -> State:
     state = _change(
         state,
         open={key: at for key, at in state.open.items() if key != command.problem},
         closed={**state.closed, command.problem: command.issued_at},
     )
-    for wish in state.wishes:
+    for wish in (*state.wishes, *state.errands):
         if wish.command.problem == command.problem and not wish.command.manual:
             state = refuse(
                 state, wish.command, "resolved", f"problem {command.problem} closed while it waited"
@@ -127,6 +145,9 @@ _FOLDS: dict[str, Callable[[State, messages.Command], State]] = {
     "scale_out": _fold_scale,
     "scale_in": _fold_scale,
     "scale_to": _fold_scale,
+    "restart": _fold_errand,
+    "signal": _fold_errand,
+    "resize": _fold_errand,
     "release": _fold_release,
     "hold": _fold_hold,
     "lift": _fold_lift,

@@ -6,8 +6,8 @@ In which order they are asked stands in `decide`.
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from concierge_proto import messages, settings
-from concierge_scheduler import bounds, fold
+from concierge_proto import identity, messages, settings
+from concierge_scheduler import bounds, deeds, fold
 from concierge_scheduler.state import State
 
 RECHECK = timedelta(seconds=2)
@@ -29,6 +29,9 @@ class Case(NamedTuple):
 
     @property
     def direction(self) -> str:
+        """`out`, `in`, empty for neither; `act` for what changes no number."""
+        if self.command.verb in deeds.VERBS:
+            return "act"
         return "out" if self.wanted > self.before else "in" if self.wanted < self.before else ""
 
 
@@ -81,7 +84,7 @@ def held(case: Case) -> Ruling:
 def changing(case: Case) -> Ruling:
     running = case.state.running
     if running:
-        return Ruling("wait", "changing", f"{running.before} → {running.wanted} is running")
+        return Ruling("wait", "changing", f"{running.words} is running")
     if case.view.observed and case.view.observed.changing:
         return Ruling("wait", "changing", "a rollout is running", case.now + RECHECK)
     return Ruling(None, "changing", "nothing is under way")
@@ -137,3 +140,32 @@ def dry_run(case: Case) -> Ruling:
     if not case.policy.dry_run:
         return Ruling(None, "dry_run", "off")
     return Ruling("nothing", "dry_run", f"would go {case.before} → {case.wanted}")
+
+
+BLIND = (expired, resolved, away)
+"""The gates while the endpoint can't be read."""
+
+
+def decision(case: Case, rulings: list[Ruling], ruling: Ruling, *, seen: bool) -> messages.Decision:
+    """Return the decision that `ruling` makes, with what every gate said."""
+    verdict: messages.Verdict = ruling.verdict or "act"
+    return messages.Decision(
+        id=identity.derive("decision", case.command.id, verdict, ruling.reason),
+        service=case.state.service,
+        target=case.policy.target,
+        verdict=verdict,
+        reason=ruling.reason,
+        detail=ruling.detail,
+        command_id=case.command.id,
+        correlation_id=case.command.correlation_id,
+        before=case.before if seen else None,
+        wanted=case.wanted if seen and verdict in {"act", "wait"} else None,
+        until=ruling.until,
+        at=case.now,
+        command=case.command,
+        gates=tuple(_told(one) for one in rulings),
+    )
+
+
+def _told(ruling: Ruling) -> messages.Gate:
+    return messages.Gate(name=ruling.reason, shut=ruling.verdict is not None, detail=ruling.detail)

@@ -48,10 +48,20 @@ class Change(_Part, frozen=True, kw_only=True):
     started_at: datetime
     expires_at: datetime
     """No further call of Docker after this."""
+    verb: str = ""
+    """`restart`, `signal`, `resize`; empty: it scales."""
+    arguments: dict[str, str] = {}
+    """Of the verb, as in the command."""
+    ids: tuple[str, ...] = ()
+    """Of the instances that were there before."""
 
     @property
     def outward(self) -> bool:
         return self.wanted > self.before
+
+    @property
+    def words(self) -> str:
+        return self.verb or f"{self.before} → {self.wanted}"
 
 
 class Hold(_Part, frozen=True, kw_only=True):
@@ -61,6 +71,13 @@ class Hold(_Part, frozen=True, kw_only=True):
     until: datetime
     owner: str = ""
     reason: str = ""
+
+
+class Size(_Part, frozen=True, kw_only=True):
+    """What every instance is given; 0: left alone."""
+
+    cpus: float = 0
+    memory: int = 0
 
 
 class Letter(_Part, frozen=True, kw_only=True):
@@ -92,12 +109,22 @@ class State(_Part, frozen=True, kw_only=True):
     """Problems that a release has closed: a command of theirs that comes late does nothing."""
     wishes: tuple[Wish, ...] = ()
     """The pending slot: one of them leads (`decide.leading`), the others take its place if it is dropped."""
+    errands: tuple[Wish, ...] = ()
+    """Commands that change no number: restart, signal, resize; first come, first served."""
     running: Change | None = None
     out_at: datetime | None = None
     """When the last change outwards ended."""
     in_at: datetime | None = None
     repaired_at: datetime | None = None
     """When a count outside the bounds was last corrected."""
+    acted: dict[str, datetime] = {}
+    """When an errand last ended, by its verb and instance (`errands.key`)."""
+    size: Size | None = None
+    """What `resize` has set."""
+    sized: tuple[str, ...] = ()
+    """Ids of the instances that have it; `*`: the endpoint gives it to every new one."""
+    resized_at: datetime | None = None
+    """When new instances were last given it."""
     hold: Hold | None = None
     """An operator's."""
     drift: Hold | None = None

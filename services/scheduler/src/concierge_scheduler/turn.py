@@ -5,17 +5,27 @@ a crash in between publishes it later, under the same id.
 """
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
 from concierge_proto import identity, messages, settings
-from concierge_scheduler import controls, decide, fold
+from concierge_scheduler import controls, decide, deeds, errands, fold
 from concierge_scheduler import state as document
 from concierge_scheduler.state import State
 
 REMEMBERED = timedelta(days=1)
 """How long problems are known: the longest that a command may wait on the bus."""
 
+
+class Deed(NamedTuple):
+    """What a change does besides its number."""
+
+    verb: str
+    arguments: dict[str, str]
+
+
+_SCALE = Deed("", {})
 _change = msgspec.structs.replace
 _DONE = {"already_applied", "released", "hold_set", "hold_lifted"}
 """Reasons of a command that is done with, and not refused."""
@@ -46,17 +56,42 @@ def step(
         state = _begin(policy, state, decision, view, lease)
     elif decision.command:
         state = _wait(state, decision) if decision.verdict == "wait" else _supersede(_close(state, decision))
+    state = _run_errands(policy, state, view, now, lease)
     return _answer_refused(policy, _line_up(policy, state, now), now)
 
 
-def finish(state: State, outcome: messages.Outcome, count: int | None = None) -> State:
+def _run_errands(
+    policy: settings.Service, state: State, view: decide.View | None, now: datetime, lease: int
+) -> State:
+    """Judge every errand, an operator's first: the first whose gates are open begins."""
+    for wish in sorted(state.errands, key=lambda one: not one.command.manual):
+        decision = errands.judge(policy, state, view, now, wish.command)
+        if decision.verdict == "act":
+            arguments = errands.arguments(policy, wish.command)
+            change = _changed(policy, decision, view, lease, Deed(wish.command.verb, arguments))
+            state = _close(_change(state, running=change), decision)
+        else:
+            state = _wait(state, decision) if decision.verdict == "wait" else _close(state, decision)
+    renewal = errands.renew(policy, state, view, now)
+    if renewal is None or state.size is None:
+        return state
+    change = _changed(policy, renewal, view, lease, Deed("resize", deeds.words(state.size)))
+    return document.say(_change(state, running=change, resized_at=now), renewal, renewal.id)
+
+
+def finish(
+    state: State, outcome: messages.Outcome, count: int | None = None, sized: tuple[str, ...] = ()
+) -> State:
     """Close the running change. A cooldown begins now, unless nothing came of it.
 
-    `count`: what the endpoint strives for; slow instances of it are no drift later.
+    `count`: what the endpoint strives for; slow instances of it are no drift later. `sized`: ids of the instances
+    that a resize has reached.
     """
     change = state.running
     if change is None:
         return state
+    if change.verb:
+        return document.say(_done(state, change, outcome, sized), outcome, outcome.id, change.id)
     left = outcome.after if count is None else count
     state = _change(state, running=None, count=left)
     if outcome.result != "failed" or left != change.before:
@@ -70,7 +105,7 @@ def finish(state: State, outcome: messages.Outcome, count: int | None = None) ->
 
 def forget(state: State, now: datetime) -> State:
     """Drop what is over: wishes, command ids, holds, old problems."""
-    for wish in state.wishes:
+    for wish in (*state.wishes, *state.errands):
         if wish.command.expires_at <= now:
             state = fold.refuse(
                 state, wish.command, "expired", f"its gate stayed shut: {wish.said or 'never tried'}"
@@ -80,6 +115,7 @@ def forget(state: State, now: datetime) -> State:
         applied={key: until for key, until in state.applied.items() if now < until},
         open={key: at for key, at in state.open.items() if now < at + REMEMBERED},
         closed={key: at for key, at in state.closed.items() if now < at + REMEMBERED},
+        acted={key: at for key, at in state.acted.items() if now < at + REMEMBERED},
         hold=_standing(state.hold, now),
         drift=_standing(state.drift, now),
     )
@@ -92,13 +128,16 @@ def mend(state: State, now: datetime) -> State:
         out_at=min(state.out_at, now) if state.out_at else None,
         in_at=min(state.in_at, now) if state.in_at else None,
         repaired_at=min(state.repaired_at, now) if state.repaired_at else None,
+        resized_at=min(state.resized_at, now) if state.resized_at else None,
+        acted={key: min(at, now) for key, at in state.acted.items()},
     )
 
 
 def wake(state: State) -> datetime | None:
     """Return when the next turn is due; None: only when something happens."""
-    times = [wish.command.expires_at for wish in state.wishes]
-    times += [wish.until for wish in state.wishes if wish.until]
+    waiting = (*state.wishes, *state.errands)
+    times = [wish.command.expires_at for wish in waiting]
+    times += [wish.until for wish in waiting if wish.until]
     return min(times, default=None)
 
 
@@ -125,30 +164,54 @@ def _begin(
     view: decide.View | None,
     lease: int,
 ) -> State:
-    command = decision.command
+    state = _change(state, running=_changed(policy, decision, view, lease))
+    if decision.command is None:
+        return document.say(_change(state, repaired_at=decision.at), decision, decision.id)
+    return _supersede(_close(state, decision), f"{decision.command_id} acts for it")
+
+
+def _changed(
+    policy: settings.Service,
+    decision: messages.Decision,
+    view: decide.View | None,
+    lease: int,
+    deed: Deed = _SCALE,
+) -> document.Change:
+    """Return what a decision to act sets going."""
+    instances = view.observed.instances if view and view.observed else ()
     later = decision.at + timedelta(seconds=policy.converge)
-    observed = view.observed if view else None
-    change = document.Change(
+    return document.Change(
         id=decision.id,
         command_id=decision.command_id,
         correlation_id=decision.correlation_id,
         before=decision.before or 0,
         wanted=decision.wanted or 0,
-        names=tuple(one.name for one in observed.instances) if observed else (),
+        names=tuple(one.name for one in instances),
+        ids=tuple(one.id for one in instances),
         lease=lease,
         started_at=decision.at,
-        expires_at=command.expires_at if command else later,
+        expires_at=decision.command.expires_at if decision.command else later,
+        verb=deed.verb,
+        arguments=deed.arguments,
     )
-    state = _change(state, running=change)
-    if command is None:
-        return document.say(_change(state, repaired_at=decision.at), decision, decision.id)
-    return _supersede(_close(state, decision), f"{command.id} acts for it")
+
+
+def _done(state: State, change: document.Change, outcome: messages.Outcome, sized: tuple[str, ...]) -> State:
+    """Close an errand: what was begun is charged, a failure before that is not."""
+    state = _change(state, running=None)
+    if outcome.result == "failed":
+        return state
+    state = _change(state, acted={**state.acted, errands.key(change.verb, change.arguments): outcome.at})
+    size = deeds.size(change.arguments) if change.verb == "resize" else None
+    return _change(state, size=size, sized=sized) if size else state
 
 
 def _close(state: State, decision: messages.Decision) -> State:
     """Answer the command behind a decision for good."""
-    left = tuple(wish for wish in state.wishes if wish.command.id != decision.command_id)
-    return document.say(_change(state, wishes=left), decision, decision.id, decision.command_id)
+    wishes = tuple(wish for wish in state.wishes if wish.command.id != decision.command_id)
+    left = tuple(wish for wish in state.errands if wish.command.id != decision.command_id)
+    state = _change(state, wishes=wishes, errands=left)
+    return document.say(state, decision, decision.id, decision.command_id)
 
 
 def _supersede(state: State, detail: str = "a stronger one found nothing to do") -> State:
@@ -159,16 +222,19 @@ def _supersede(state: State, detail: str = "a stronger one found nothing to do")
 
 def _wait(state: State, decision: messages.Decision) -> State:
     """Note when to look again; say so once for each reason."""
-    wishes = tuple(
-        _change(wish, until=decision.until, said=decision.reason)
-        if wish.command.id == decision.command_id
-        else wish
-        for wish in state.wishes
-    )
+
+    def noted(wish: document.Wish) -> document.Wish:
+        if wish.command.id != decision.command_id:
+            return wish
+        return _change(wish, until=decision.until, said=decision.reason)
+
     known = any(
-        wish.said == decision.reason for wish in state.wishes if wish.command.id == decision.command_id
+        wish.said == decision.reason
+        for wish in (*state.wishes, *state.errands)
+        if wish.command.id == decision.command_id
     )
-    state = _change(state, wishes=wishes)
+    wishes, left = tuple(map(noted, state.wishes)), tuple(map(noted, state.errands))
+    state = _change(state, wishes=wishes, errands=left)
     return state if known else document.say(state, decision, decision.id, decision.command_id)
 
 

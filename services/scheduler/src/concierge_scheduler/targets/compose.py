@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
+from datetime import datetime
 
 import msgspec
 
@@ -35,6 +36,14 @@ ROW = (
 )
 
 
+class _Started(msgspec.Struct, frozen=True):
+    id: str
+    at: datetime
+
+
+STARTED = '{"id":{{json .Id}},"at":{{json .State.StartedAt}}}'
+
+
 class _File(msgspec.Struct, frozen=True):
     name: str
     services: dict[str, preflight.Part] = {}
@@ -47,6 +56,8 @@ class _Engine(msgspec.Struct, frozen=True):
 
 class Compose:
     """One project on one engine."""
+
+    whole = False
 
     def __init__(self, name: str, target: settings.Target, services: Mapping[str, settings.Service]) -> None:
         self.name = name
@@ -83,6 +94,20 @@ class Compose:
                 *("up", "--detach", "--scale", f"{theirs}={count}", "--no-recreate", "--no-deps"),
                 *("--no-build", "--quiet-pull", "--pull", "never", theirs),
             )
+
+    async def act(self, service: str, deed: port.Deed) -> None:
+        """Act on the containers themselves: what is in the file stays, and counts for those that come later."""
+        self._client.called(service)
+        ids = [one.id for one in deed.instances]
+        if deed.verb == "restart" and deed.since:
+            ids = await self._older(ids, deed.since)
+        if ids:
+            await self._client.call(*_words(deed), *ids)
+
+    async def _older(self, ids: list[str], moment: datetime) -> list[str]:
+        """Return those that have not been started since; the engine's clock judges."""
+        rows = await self._client.rows(_Started, "inspect", "--format", STARTED, *ids)
+        return [one.id for one in rows if one.at <= moment]
 
     async def why_not(self, service: str, most: int) -> str:
         theirs = self._client.called(service)
@@ -137,6 +162,16 @@ def observed(service: str, rows: Iterable[Row]) -> port.Observed:
     there = sorted((row for row in rows if row.state not in ENDED), key=lambda row: (len(row.name), row.name))
     instances = tuple(_instance(row) for row in there)
     return port.Observed(service=service, wanted=len(instances), instances=instances)
+
+
+def _words(deed: port.Deed) -> list[str]:
+    if deed.verb == "restart":
+        return ["restart"]
+    if deed.verb == "signal":
+        return ["kill", "--signal", deed.signal]
+    cpus = ["--cpus", f"{deed.cpus:g}"] if deed.cpus else []
+    swap = ["--memory-swap", str(2 * deed.memory)]  # what `mem_limit` alone would give; never below memory
+    return ["update", *cpus, *(["--memory", str(deed.memory), *swap] if deed.memory else [])]
 
 
 def _instance(row: Row) -> port.Instance:

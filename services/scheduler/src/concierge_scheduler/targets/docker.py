@@ -60,6 +60,10 @@ class Client:
         """Return what a listing printed; raise Temporary or Permanent with what it said instead."""
         return self._good(await self.ask(*words, seconds=min(LISTING, self._deadline)))
 
+    async def call(self, *words: str) -> str:
+        """Return what `docker WORDS` printed, with the target's own time limit."""
+        return self._good(await self.ask(*words))
+
     async def compose(self, *words: str) -> str:
         """Return what `docker compose WORDS` printed, asked with the target's files and project."""
         return self._good(await self._turn(lambda: self._docker.docker_compose_cmd, words, self._deadline))

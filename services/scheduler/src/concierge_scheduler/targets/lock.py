@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -51,6 +52,11 @@ class Lock:
         finally:
             os.close(descriptor)
         return False
+
+    @property
+    def taken_at(self) -> datetime:
+        """When the note was written."""
+        return datetime.fromtimestamp(self.path.stat().st_mtime, UTC)
 
     def read(self) -> Note:
         """Return the note; a pid of 0 where there is none to be trusted."""

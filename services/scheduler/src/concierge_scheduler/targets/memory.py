@@ -36,6 +36,9 @@ class Memory:
         self.stuck: dict[str, int] = {}
         self.changing: set[str] = set()
         self.obstacles: dict[str, str] = {}
+        self.deeds: list[port.Deed] = []
+
+    whole = False
 
     async def identity(self) -> str:
         self._fail()
@@ -53,6 +56,13 @@ class Memory:
         await asyncio.sleep(self.delay)
         self.counts[service] = count
         self.intents[service] = intent
+
+    async def act(self, service: str, deed: port.Deed) -> None:
+        if service not in self.counts:
+            raise errors.Permanent(f"target {self.name} has no service {service}")
+        self.deeds.append(deed)
+        self._fail()
+        await asyncio.sleep(self.delay)
 
     async def why_not(self, service: str, most: int) -> str:  # noqa: ARG002 - there is room
         self._fail()

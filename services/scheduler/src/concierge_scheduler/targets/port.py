@@ -1,6 +1,7 @@
 """What the scheduler needs of a Docker endpoint: read everything at once, set an absolute number."""
 
-from typing import Protocol
+from datetime import datetime
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -42,10 +43,30 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.instances)
 
 
+class Deed(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done to instances besides changing their number."""
+
+    verb: Literal["restart", "signal", "resize"]
+    instances: tuple[Instance, ...]
+    every: bool
+    """They are all there are."""
+    signal: str = ""
+    """`HUP` and so on."""
+    cpus: float = 0
+    """0: leave alone."""
+    memory: int = 0
+    """Bytes; 0: leave alone."""
+    intent: str
+    since: datetime | None = None
+    """It may have been done already: leave alone what was restarted after this."""
+
+
 class Target(Protocol):
     """Raises Temporary when the endpoint is away or slow, Permanent when it refuses for good."""
 
     name: str
+    whole: bool
+    """A service is changed as a whole: restarts are rolled by the endpoint, and new instances get the size."""
 
     async def identity(self) -> str:
         """Return what names the endpoint over all its names: engine or swarm id, and project."""
@@ -57,6 +78,10 @@ class Target(Protocol):
 
     async def scale(self, service: str, count: int, intent: str) -> None:
         """Make it `count`. Returns when the call has returned; only a `read` shows whether it took effect."""
+        ...
+
+    async def act(self, service: str, deed: Deed) -> None:
+        """Do it; raises Permanent where this endpoint can't. A `restart` returns when it is under way or done."""
         ...
 
     async def why_not(self, service: str, most: int) -> str:

@@ -34,6 +34,8 @@ _PYTHONS_OWN = (signal.SIGPIPE, signal.SIGXFSZ)
 class Process:
     """One directory of instances."""
 
+    whole = False
+
     def __init__(
         self, directory: Path, services: Mapping[str, settings.Service], nats_url: str, *, name: str = "local"
     ) -> None:
@@ -62,6 +64,22 @@ class Process:
             for _ in range(count - len(numbers)):
                 self._start(service, next(free))
             await asyncio.gather(*(self._end(service, n) for n in numbers[max(count, 0) :]))
+
+    async def act(self, service: str, deed: port.Deed) -> None:
+        if service not in self._services:
+            raise errors.Permanent(f"target {self.name} has no service {service}: add [services.{service}]")
+        if deed.verb == "resize":
+            raise errors.Permanent(
+                f"target {self.name}: a process has no size; run it in a container to resize it"
+            )
+        async with self._changing[service]:
+            for one in deed.instances:
+                number = int(one.name.rpartition("-")[2])
+                if deed.verb == "signal":
+                    _signal([self._lock(service, number).read().pid], signal.Signals[f"SIG{deed.signal}"])
+                elif not deed.since or self._lock(service, number).taken_at <= deed.since:
+                    await self._end(service, number)
+                    self._start(service, number)
 
     async def why_not(self, service: str, most: int) -> str:  # noqa: ARG002 - as many as there are ports
         process = self._services[service].process

@@ -3,95 +3,25 @@
 import asyncio
 import contextlib
 import random
-import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import msgspec
 
 from concierge_proto import errors, settings
-from concierge_scheduler.targets import docker, failures, port, preflight
+from concierge_scheduler.targets import docker, failures, port, preflight, tasks
 
 TRIES = 6
 """Of an update that met somebody else's; eight at once need four."""
 JITTER = 0.1
 """Seconds, times the number of the try."""
-LABEL = "concierge.intent"
-"""On the service itself, where it restarts no task: tells after a take-over what was done."""
-ROLLING = frozenset({"updating", "rollback_started"})
-ENDED = frozenset({"Complete", "Shutdown", "Failed", "Rejected", "Orphaned", "Remove"})
 
 
-class Task(msgspec.Struct, frozen=True, rename="pascal"):
-    """A line of `docker service ps`."""
-
-    id: str = msgspec.field(name="ID")
-    name: str
-    node: str
-    desired_state: str
-    current_state: str
-    error: str
-
-    @property
-    def state(self) -> str:
-        return self.current_state.partition(" ")[0]
-
-    @property
-    def service(self) -> str:
-        return self.name.lstrip(" \\_").rpartition(".")[0]
-
-    @property
-    def slot(self) -> str:
-        return self.name.rpartition(".")[2]
+_TASK = '{"id":{{json .ID}},"task":{{json (.Label "com.docker.swarm.task.id")}}}'
 
 
-class _Container(msgspec.Struct, frozen=True, rename="pascal"):
-    hostname: str = ""
-
-
-class _Reserved(msgspec.Struct, frozen=True, rename="pascal"):
-    memory_bytes: int = 0
-    nano_cpus: int = msgspec.field(name="NanoCPUs", default=0)
-
-
-class _Resources(msgspec.Struct, frozen=True, rename="pascal"):
-    reservations: _Reserved = _Reserved()
-
-
-class _Template(msgspec.Struct, frozen=True, rename="pascal"):
-    container_spec: _Container = _Container()
-    resources: _Resources | None = None
-
-    @property
-    def need(self) -> preflight.Need:
-        kept = self.resources.reservations if self.resources else _Reserved()
-        return preflight.Need(kept.memory_bytes, kept.nano_cpus)
-
-
-class _Replicated(msgspec.Struct, frozen=True, rename="pascal"):
-    replicas: int = 0
-
-
-class _Mode(msgspec.Struct, frozen=True, rename="pascal"):
-    replicated: _Replicated | None = None
-
-
-class _Spec(msgspec.Struct, frozen=True, rename="pascal"):
-    name: str
-    labels: dict[str, str] | None = None
-    mode: _Mode = _Mode()
-    task_template: _Template = _Template()
-
-
-class _Update(msgspec.Struct, frozen=True, rename="pascal"):
-    state: str = ""
-
-
-class Service(msgspec.Struct, frozen=True, rename="pascal"):
-    """A line of `docker service inspect`."""
-
-    id: str = msgspec.field(name="ID")
-    spec: _Spec
-    update_status: _Update | None = None
+class _Container(msgspec.Struct, frozen=True):
+    id: str
+    task: str
 
 
 class _Cluster(msgspec.Struct, frozen=True):
@@ -105,6 +35,8 @@ class _Info(msgspec.Struct, frozen=True, rename="pascal"):
 
 class Swarm:
     """Services of one swarm, asked at one of its managers."""
+
+    whole = True
 
     def __init__(self, name: str, target: settings.Target, services: Mapping[str, settings.Service]) -> None:
         self.name = name
@@ -124,30 +56,62 @@ class Swarm:
         wanted = tuple(self._client.names.values())
         if not wanted:
             return {}
-        services, tasks = await asyncio.gather(
-            self._client.rows(Service, "service", "inspect", "--format", "{{json .}}", *wanted),
-            self._client.rows(Task, "service", "ps", "--no-trunc", "--format", "{{json .}}", *wanted),
+        services, all_tasks = await asyncio.gather(
+            self._client.rows(tasks.Service, "service", "inspect", "--format", "{{json .}}", *wanted),
+            self._client.rows(tasks.Task, "service", "ps", "--no-trunc", "--format", "{{json .}}", *wanted),
         )
         there = {service.spec.name: service for service in services}
         self._ids = {name: service.id for name, service in there.items()}
         return {
-            ours: observed(ours, there[theirs], (task for task in tasks if task.service == theirs))
+            ours: tasks.observed(ours, there[theirs], (task for task in all_tasks if task.service == theirs))
             for ours, theirs in self._client.names.items()
             if theirs in there
         }
 
     async def scale(self, service: str, count: int, intent: str) -> None:
-        """Detached: the client's own waiting can hang for good."""
         target = await self._id(self._client.called(service))
-        label = ("--label-add", f"{LABEL}={intent}")
-        words = ("service", "update", "--replicas", str(count), *label, "--detach", "--quiet", target)
+        label = ("--label-add", f"{tasks.LABEL}={intent}")
+        await self._update(
+            service, ("--replicas", str(count), *label, target), lambda: self._told(target, count)
+        )
+
+    async def act(self, service: str, deed: port.Deed) -> None:
+        """Restart by rolling the service, resize by its limits, which rolls it too; signal what this engine runs."""
+        target = await self._id(self._client.called(service))
+        if deed.verb == "signal":
+            await self._signal(service, deed)
+            return
+        if not deed.every:
+            raise errors.Permanent(
+                f"target {self.name}: a swarm restarts a service as a whole; leave the instance out"
+            )
+        label = ("--label-add", f"{tasks.LABEL}={deed.intent}")
+        await self._update(service, (*_options(deed), *label, target), _always)
+
+    async def _update(
+        self, service: str, words: tuple[str, ...], done: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """Detached: the client's own waiting can hang for good. Again while somebody else's update comes between."""
         for attempt in range(1, TRIES + 1):
-            answer = await self._client.ask(*words)
-            if not failures.raced(answer) and (answer.code or await self._told(target, count)):
+            answer = await self._client.ask("service", "update", "--detach", "--quiet", *words)
+            if not failures.raced(answer) and (answer.code or await done()):
                 break
             await asyncio.sleep(attempt * JITTER * random.random())  # noqa: S311 - only to part the racers
         if answer.code:
             raise failures.read(f"target {self.name}: {service}", answer)
+
+    async def _signal(self, service: str, deed: port.Deed) -> None:
+        """Signal the tasks' containers; those on other nodes are out of this engine's reach."""
+        listing = ("ps", "--no-trunc", "--filter", "label=com.docker.swarm.task.id", "--format", _TASK)
+        here = {row.task: row.id for row in await self._client.rows(_Container, *listing)}
+        far = [one.name for one in deed.instances if one.id not in here]
+        if far:
+            raise errors.Permanent(
+                f"target {self.name}: {', '.join(far)} of {service} runs on another node; "
+                "signal it by a target that points at that node"
+            )
+        ids = (here[one.id] for one in deed.instances)
+        await self._client.call("kill", "--signal", deed.signal, *ids)
 
     async def _told(self, target: str, count: int) -> bool:
         """Whether the surplus has been told to go.
@@ -156,11 +120,11 @@ class Swarm:
         repeats it. The next update does, also with the same number.
         """
         words = ("service", "ps", "--no-trunc", "--filter", "desired-state=running", "--format", "{{json .}}")
-        return len(await self._client.rows(Task, *words, target)) <= count
+        return len(await self._client.rows(tasks.Task, *words, target)) <= count
 
     async def why_not(self, service: str, most: int) -> str:
         theirs = self._client.called(service)
-        found = await self._client.rows(Service, "service", "inspect", "--format", "{{json .}}", theirs)
+        found = await self._client.rows(tasks.Service, "service", "inspect", "--format", "{{json .}}", theirs)
         spec = next((one.spec for one in found if one.spec.name == theirs), None)
         if spec is None:
             return f"the swarm has no service {theirs}: `docker service ls` shows them"
@@ -171,7 +135,7 @@ class Swarm:
     async def _nodes(self) -> list[preflight.Node]:
         names = (await self._client.run("node", "ls", "--quiet")).split()
         shape = "{{json .Description.Resources}}"
-        found = await self._client.rows(_Reserved, "node", "inspect", "--format", shape, *names)
+        found = await self._client.rows(tasks.Reserved, "node", "inspect", "--format", shape, *names)
         return [preflight.Node(one.memory_bytes, one.nano_cpus) for one in found]
 
     async def close(self) -> None:
@@ -187,6 +151,17 @@ class Swarm:
         return self._ids[name]
 
 
+async def _always() -> bool:
+    return True
+
+
+def _options(deed: port.Deed) -> tuple[str, ...]:
+    if deed.verb == "restart":
+        return ("--force",)
+    cpus = ("--limit-cpu", f"{deed.cpus:g}") if deed.cpus else ()
+    return (*cpus, *(("--limit-memory", str(deed.memory)) if deed.memory else ()))
+
+
 @contextlib.asynccontextmanager
 async def open(  # noqa: A001 - the registry's word
     name: str,
@@ -200,47 +175,3 @@ async def open(  # noqa: A001 - the registry's word
         yield target
     finally:
         await target.close()
-
-
-def observed(name: str, service: Service, tasks: Iterable[Task]) -> port.Observed:
-    """Return the service as its tasks show it: also those that are told to go and have not gone."""
-    instances = tuple(
-        _instance(service, task)
-        for task in sorted(tasks, key=lambda task: (len(task.slot), task.slot))
-        if task.desired_state != "Shutdown" and task.state not in ENDED
-    )
-    replicated = service.spec.mode.replicated
-    return port.Observed(
-        service=name,
-        wanted=replicated.replicas if replicated else len(instances),
-        changing=service.update_status is not None and service.update_status.state in ROLLING,
-        instances=instances,
-        intent=(service.spec.labels or {}).get(LABEL, ""),
-    )
-
-
-def _instance(service: Service, task: Task) -> port.Instance:
-    running = task.state == "Running"
-    return port.Instance(
-        id=task.id,
-        name=f"{task.service}.{task.slot}",
-        hostname=hostname(service, task),
-        running=running,
-        healthy=running,  # a task with a health check is `Starting` until it passes
-        detail=f"{task.current_state} {task.error}".rstrip(),
-    )
-
-
-def hostname(service: Service, task: Task) -> str:
-    """Return the hostname if the service's template tells it; empty: Docker's own, which no listing shows."""
-    known = {
-        ".Service.ID": service.id,
-        ".Service.Name": service.spec.name,
-        ".Task.ID": task.id,
-        ".Task.Name": f"{task.service}.{task.slot}.{task.id}",
-        ".Task.Slot": task.slot,
-        ".Node.Hostname": task.node,
-    }
-    template = service.spec.task_template.container_spec.hostname
-    filled = re.sub(r"{{\s*(\S+?)\s*}}", lambda field: known.get(field[1], field[0]), template)
-    return "" if "{{" in filled else filled
