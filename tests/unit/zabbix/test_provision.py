@@ -134,11 +134,12 @@ def test_a_key_that_zabbix_cannot_sign_with_is_refused() -> None:
 
 
 @pytest.mark.parametrize("seven", [False, True])
-def test_the_role_names_every_action(*, seven: bool) -> None:
-    rules = people.role(seven=seven)["rules"]
-    allowed = [rule["name"] for rule in rules["actions"] if rule["status"]]
-    assert allowed == ["add_problem_comments"]
-    assert ("history.push" in rules["api"]) is seven
+@pytest.mark.parametrize("who", people.ALL, ids=lambda who: who.user)
+def test_a_role_names_every_action(who: people.Identity, *, seven: bool) -> None:
+    rules = people.role(who, seven=seven)["rules"]
+    assert tuple(rule["name"] for rule in rules["actions"] if rule["status"]) == who.allowed
+    assert len(rules["actions"]) == 8 + 3 * seven + 3 * (who is people.KEEPER)
+    assert ("history.push" in rules["api"]) is (seven and who is people.RUNTIME)
 
 
 def test_expressions_are_read_back_as_they_were_written() -> None:

@@ -17,6 +17,7 @@ from concierge_backends.zabbix.provision import (
     people,
     removal,
     services,
+    tokens,
 )
 from concierge_backends.zabbix.provision.ledger import Change
 from concierge_backends.zabbix.provision.library import application, service
@@ -61,7 +62,11 @@ async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
         gateway = gateway_url.rstrip("/")
         await macros.settle(book, gateway, _ping_token(config))
         media_id = await media.settle(book, f"{gateway}/webhooks/{source}", own.api_url or url, secret)
-        await _walk(book, config, media_id)
+        users = await _walk(book, config, media_id)
+        attempt = tokens.trier(url or own.api_url, own.ca_file)
+        for who, file in ((people.RUNTIME, own.api_token_file), (people.KEEPER, own.keeper_token_file)):
+            if file:
+                await tokens.settle(book, who.name, users[who.user], file, attempt)
         return book.changes
 
 
@@ -79,12 +84,14 @@ async def destroy(
         return book.changes
 
 
-async def _walk(book: ledger.Ledger, config: settings.Settings, media_id: str) -> None:
+async def _walk(book: ledger.Ledger, config: settings.Settings, media_id: str) -> dict[str, str]:
     made = await groups.settle(book, config)
     shared = await imports.settle(book, list(config.services))
     await actions.prune(book, config)
     triggers = await services.settle(book, config, made[groups.SERVICES], shared[service.NAME])
-    user_id = await people.settle(book, made.values(), media_id)
+    of_instances = list(dict.fromkeys(names.host_group(config, name) for name in config.services))
+    users = await people.settle(book, made, of_instances, media_id)
+    user_id = users[people.USER]
     docs = [actions.on_tag(media_id, user_id)]
     for name, own in config.services.items():
         docs += [
@@ -94,6 +101,7 @@ async def _walk(book: ledger.Ledger, config: settings.Settings, media_id: str) -
         group = made[names.host_group(config, name)]
         docs.append(actions.on_registration(name, group, shared[application.of(name)]))
     await actions.settle(book, docs)
+    return users
 
 
 def _ping_token(config: settings.Settings) -> str:

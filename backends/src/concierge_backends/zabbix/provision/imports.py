@@ -49,12 +49,19 @@ def _order(book: ledger.Ledger, document: Doc) -> Doc:
 
 
 def needed(document: Doc, changed: Container[str]) -> Doc:
-    """Return the document without the templates and triggers in which nothing changes: an import takes its time."""
+    """Return the document without the templates and triggers in which nothing changes: an import takes its time.
+
+    A trigger is imported only together with the template that it is about.
+    """
     export = document["zabbix_export"]
-    parts = {
-        section: [doc for doc in export[section] if any(one["uuid"] in changed for one in _with(doc))]
-        for section in ("templates", "triggers")
-    }
+    triggers = [doc for doc in export["triggers"] if doc["uuid"] in changed]
+    templates = [
+        doc
+        for doc in export["templates"]
+        if any(one["uuid"] in changed for one in _with(doc))
+        or any(f"(/{doc['template']}/" in trigger["expression"] for trigger in triggers)
+    ]
+    parts = {"templates": templates, "triggers": triggers}
     return {"zabbix_export": {name: value for name, value in {**export, **parts}.items() if value}}
 
 

@@ -62,7 +62,7 @@ class Ledger:
 
     def __init__(self, door: api.Api, *, dry_run: bool) -> None:
         self._door = door
-        self._dry = dry_run
+        self.dry = dry_run
         self.changes: list[Change] = []
 
     @property
@@ -82,7 +82,7 @@ class Ledger:
 
     async def write(self, method: str, params: Any) -> Any:
         """Call a method that changes something; a plan does not, and gets None."""
-        return None if self._dry else await self._door.call(method, params)
+        return None if self.dry else await self._door.call(method, params)
 
     async def settle(self, kind: Kind, wanted: Sequence[Doc], found: Sequence[Doc]) -> dict[str, str]:
         """Create what is missing, update what differs; return the ids by name."""
@@ -130,10 +130,16 @@ def difference(kind: Kind, old: Doc, doc: Doc) -> Doc:
         if field in kind.shared:
             missing = [one for one in want if not any(same(other, one) for other in have or ())]
             if missing:
-                changed[field] = [{key: other[key] for key in want[0]} for other in have or ()] + missing
+                others = [other for other in have or () if not _replaced(other, missing)]
+                changed[field] = [{key: other[key] for key in want[0]} for other in others] + missing
         else:
             changed[field] = want
     return changed
+
+
+def _replaced(other: Doc, ours: list[Doc]) -> bool:
+    """Whether one of ours is about the same object, and says something else of it."""
+    return "id" in other and any(same(other["id"], one["id"]) for one in ours)
 
 
 def same(have: Any, want: Any) -> bool:

@@ -1,14 +1,21 @@
-"""Who receives the webhooks: a user that may read our hosts and comment, and cannot log in."""
+"""Who acts in Zabbix when nobody is there: each may what it must, and cannot log in.
+
+The provisioner is the administrator who runs `apply`: a session that ends with it, kept nowhere. `RUNTIME` reads,
+comments and, on 7.0, pushes values; it receives the webhooks too, so Zabbix spares us our own comments. `KEEPER`
+makes and removes the hosts of instances, and writes to our host groups alone.
+"""
 
 import secrets
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from concierge_backends.zabbix.provision import ledger
 from concierge_backends.zabbix.provision.ledger import Doc
+from concierge_backends.zabbix.provision.library import document
 
 NAME = "Concierge"
 USER = "concierge"
-READ = 2
+READ, WRITE = 2, 3
 METHODS = (
     "event.acknowledge",
     "event.get",
@@ -19,8 +26,20 @@ METHODS = (
     "problem.get",
     "trigger.get",
 )
-FORBIDDEN = (
+KEEPER_METHODS = (
+    "event.acknowledge",
+    "host.create",
+    "host.delete",
+    "host.get",
+    "host.update",
+    "hostgroup.get",
+    "problem.get",
+    "template.get",
+    "trigger.get",
+)
+ACTIONS = (
     "acknowledge_problems",
+    "add_problem_comments",
     "change_severity",
     "close_problems",
     "edit_dashboards",
@@ -28,19 +47,52 @@ FORBIDDEN = (
     "execute_scripts",
     "manage_api_tokens",
 )
-FORBIDDEN_SEVEN = ("change_problem_ranking", "invoke_execute_now", "suppress_problems")
+ACTIONS_SEVEN = ("change_problem_ranking", "invoke_execute_now", "suppress_problems")
+ACTIONS_ADMIN = ("edit_maintenance", "manage_scheduled_reports", "manage_sla")
 
 ROLE = ledger.Kind("role", "role", "roleid", "name")
-GROUP = ledger.Kind("user group", "usergroup", "usrgrpid", "name")
+RIGHTS = ("rights", "hostgroup_rights", "templategroup_rights")
+"""Of a user group; those on groups that are not in the configuration stay."""
+GROUP = ledger.Kind("user group", "usergroup", "usrgrpid", "name", shared=RIGHTS)
 PERSON = ledger.Kind("user", "user", "userid", "username", fixed=("passwd",))
 
 
-def role(*, seven: bool) -> Doc:
+class Identity(NamedTuple):
+    """Somebody with a role, a user group and a token of its own."""
+
+    name: str
+    """Of its role and its user group."""
+    user: str
+    type: int
+    """1 user, 2 admin."""
+    methods: tuple[str, ...]
+    """Of the API, and no others; on 7.0 also `methods_seven`."""
+    methods_seven: tuple[str, ...]
+    allowed: tuple[str, ...]
+    """What it may do about problems."""
+    permission: int
+    """On our host groups."""
+
+
+RUNTIME = Identity(NAME, USER, 1, METHODS, ("history.push",), ("add_problem_comments",), READ)
+KEEPER = Identity(
+    "Concierge host keeper",
+    "concierge-keeper",
+    2,
+    KEEPER_METHODS,
+    (),
+    ("add_problem_comments", "close_problems"),
+    WRITE,
+)
+ALL = (RUNTIME, KEEPER)
+
+
+def role(who: Identity, *, seven: bool) -> Doc:
     """Every action is listed: `default_access` does not switch the others off."""
-    refused = FORBIDDEN + (FORBIDDEN_SEVEN if seven else ())
+    actions = ACTIONS + (ACTIONS_SEVEN if seven else ()) + (ACTIONS_ADMIN if who.type > 1 else ())
     return {
-        "name": NAME,
-        "type": 1,
+        "name": who.name,
+        "type": who.type,
         "rules": {
             "ui": [{"name": "monitoring.problems", "status": 1}],
             "ui.default_access": 0,
@@ -49,43 +101,60 @@ def role(*, seven: bool) -> Doc:
             "services.write.mode": 0,
             "api.access": 1,
             "api.mode": 1,
-            "api": [*METHODS, "history.push"] if seven else list(METHODS),
-            "actions": [{"name": "add_problem_comments", "status": 1}]
-            + [{"name": name, "status": 0} for name in refused],
+            "api": [*who.methods, *(who.methods_seven if seven else ())],
+            "actions": [{"name": name, "status": int(name in who.allowed)} for name in actions],
             "actions.default_access": 0,
         },
     }
 
 
-def group(host_groups: Iterable[str], *, seven: bool) -> Doc:
-    rights = [{"permission": READ, "id": number} for number in host_groups]
-    return {"name": NAME, "gui_access": 3, "hostgroup_rights" if seven else "rights": rights}
+def group(who: Identity, host_groups: Iterable[str], template_group: str, *, seven: bool) -> Doc:
+    """Return its user group. Whoever makes hosts must be able to read the templates they get."""
+    rights = [{"permission": who.permission, "id": number} for number in host_groups]
+    templates = [{"permission": READ, "id": template_group}] if who is KEEPER else []
+    doc: Doc = {"name": who.name, "gui_access": 3}
+    if seven:
+        return doc | {"hostgroup_rights": rights, "templategroup_rights": templates}
+    return doc | {"rights": rights + templates}
 
 
-def user(role_id: str, group_id: str, media_id: str) -> Doc:
+def user(who: Identity, role_id: str, group_id: str, media_id: str) -> Doc:
     medium = {"mediatypeid": media_id, "sendto": "gateway", "active": 0, "severity": 63}
     return {
-        "username": USER,
+        "username": who.user,
         "passwd": secrets.token_urlsafe(32),
         "roleid": role_id,
         "usrgrps": [{"usrgrpid": group_id}],
-        "medias": [medium | {"period": "1-7,00:00-24:00"}],
+        "medias": [medium | {"period": "1-7,00:00-24:00"}] if who is RUNTIME else [],
         "timezone": "UTC",  # in which the webhook's times are written
     }
 
 
-async def settle(book: ledger.Ledger, host_groups: Iterable[str], media_id: str) -> str:
-    """Make role, user group and user; return the id of the last."""
-    role_doc = role(seven=book.seven)
-    found = await book.find("role.get", {"filter": {"name": [NAME]}, "selectRules": "extend"})
-    roles = await book.settle(ROLE, [role_doc], [_narrow(doc, role_doc) for doc in found])
-    rights = "selectHostGroupRights" if book.seven else "selectRights"
-    found = await book.find("usergroup.get", {"filter": {"name": [NAME]}, rights: "extend"})
-    groups = await book.settle(GROUP, [group(host_groups, seven=book.seven)], found)
-    wanted = user(roles[NAME], groups[NAME], media_id)
-    params = {"filter": {"username": [USER]}, "selectUsrgrps": ["usrgrpid"], "selectMedias": "extend"}
-    users = await book.settle(PERSON, [wanted], await book.find("user.get", params))
-    return users[USER]
+async def settle(
+    book: ledger.Ledger, host_groups: dict[str, str], instances: list[str], media_id: str
+) -> dict[str, str]:
+    """Make roles, user groups and users; return the ids of the last by name. `instances`: groups of the keeper."""
+    roles = [role(who, seven=book.seven) for who in ALL]
+    found = await book.find(
+        "role.get", {"filter": {"name": [who.name for who in ALL]}, "selectRules": "extend"}
+    )
+    role_ids = await book.settle(ROLE, roles, [_narrow(doc, roles[0]) for doc in found])
+    group_ids = await _groups(book, host_groups, instances)
+    wanted = [user(who, role_ids[who.name], group_ids[who.name], media_id) for who in ALL]
+    params = {"filter": {"username": [who.user for who in ALL]}, "selectUsrgrps": ["usrgrpid"]}
+    found = await book.find("user.get", params | {"selectMedias": "extend"})
+    return await book.settle(PERSON, wanted, found)
+
+
+async def _groups(book: ledger.Ledger, host_groups: dict[str, str], instances: list[str]) -> dict[str, str]:
+    of_templates = "templategroup" if book.seven else "hostgroup"
+    found = await book.find(f"{of_templates}.get", {"filter": {"name": [document.GROUP]}})
+    template_group = found[0]["groupid"] if found else ledger.NEW + document.GROUP
+    kept = {RUNTIME: list(host_groups.values()), KEEPER: [host_groups[name] for name in instances]}
+    docs = [group(who, kept[who], template_group, seven=book.seven) for who in ALL]
+    rights = ("HostGroupRights", "TemplateGroupRights") if book.seven else ("Rights",)
+    params = {"filter": {"name": [who.name for who in ALL]}} | {f"select{name}": "extend" for name in rights}
+    return await book.settle(GROUP, docs, await book.find("usergroup.get", params))
 
 
 def _narrow(found: Doc, wanted: Doc) -> Doc:

@@ -12,7 +12,7 @@ from concierge_backends.zabbix.provision.library import shapes
 
 PREFIX = "Concierge"
 MACROS = "{$CONCIERGE."
-NAMES = [media.NAME, people.USER]
+NAMES = [media.NAME, *(name for who in people.ALL for name in (who.name, who.user))]
 """Of the media type and the people."""
 TEMPLATE = ledger.Kind("template", "template", "templateid", "host")
 TEMPLATE_GROUP = ledger.Kind("template group", "templategroup", "groupid", "name")

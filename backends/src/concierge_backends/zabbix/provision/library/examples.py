@@ -29,7 +29,9 @@ def build(group: str) -> Doc:
             shapes.macro("EXAMPLE.LOAD", "4", "Load of an instance"),
             shapes.macro("EXAMPLE.MEMORY", "80", "% of the memory of an instance"),
             shapes.macro("EXAMPLE.SHARE", "0.8", "What the service answers of what upstream passes on"),
-            shapes.macro("EXAMPLE.VALUES", "12", "One value is no reason: so many of the last 3 m (it has 18)"),
+            shapes.macro(
+                "EXAMPLE.VALUES", "12", "One value is no reason: so many of the last 3 m (it has 18)"
+            ),
             shapes.macro("FRESH", "30s", "An instance silent for longer is not counted"),
             shapes.macro("SERVICE_HOSTGROUP", "", "Host group of the service's instances"),
             shapes.macro("UPSTREAM_HOSTGROUP", "", "Host group of the instances that pass requests on to it"),

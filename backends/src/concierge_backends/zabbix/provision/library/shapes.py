@@ -49,6 +49,7 @@ def trigger(template: str, name: str, expression: str, severity: str, **more: ob
         "expression": expression,
         "name": name,
         "priority": SEVERITIES[severity],
+        "manual_close": "YES",
         "tags": [tag("concierge", "liveness")],
     } | more
 
