@@ -46,8 +46,14 @@ def escaped(text: str) -> str:
 
 
 def series(name: str, labels: dict[str, str]) -> str:
-    inside = ",".join(f'{key}="{escaped(value)}"' for key, value in sorted(labels.items()))
-    return f"{name}{{{inside}}}" if inside else name
+    inside = [f'{_bare(key)}="{escaped(value)}"' for key, value in sorted(labels.items())]
+    if _bare(name) != name:
+        inside, name = [_bare(name), *inside], ""
+    return f"{name}{{{','.join(inside)}}}" if inside else name
+
+
+def _bare(name: str) -> str:
+    return name if name.replace(":", "_").isidentifier() else f'"{escaped(name)}"'
 
 
 def expected(page: str, *, modern: bool = False) -> Cells:
@@ -59,6 +65,22 @@ def expected(page: str, *, modern: bool = False) -> Cells:
         for sample in family.samples
         if math.isfinite(sample.value)
     }
+
+
+def samples(page: str) -> list[Any]:
+    """Return what prometheus_client reads of OpenMetrics."""
+    return [
+        sample for family in open_parser.text_string_to_metric_families(page) for sample in family.samples
+    ]
+
+
+def broken(page: str) -> bool:
+    """Return whether prometheus_client refuses it."""
+    try:
+        samples(page)
+    except ValueError:
+        return True
+    return False
 
 
 def _key(family: Metric, name: str, labels: dict[str, str]) -> str:
