@@ -34,8 +34,13 @@ class Box:
 
     def memory(self, field: str = "VmHWM") -> float:
         """Return MB of the first process: its peak, or with `VmRSS` what it has now."""
-        lines = (self._proc / "status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
+        return _memory(self._proc, field)
+
+    def together(self) -> float:
+        """Return MB that the first process and its children have now."""
+        first = self._proc.name
+        children = (self._proc / "task" / first / "children").read_text().split()
+        return sum(_memory(self._proc.with_name(pid), "VmRSS") for pid in (first, *children))
 
     def charged(self) -> float:
         """Return the MB that the whole container was charged at its peak, with the pages of files that it read."""
@@ -70,6 +75,11 @@ async def running(image: str, folder: Path, *command: str, cpus: float = 0.2) ->
         yield Box(_first(number), name)
     finally:
         await docker("rm", "--force", name)
+
+
+def _memory(proc: Path, field: str) -> float:
+    lines = (proc / "status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
 
 
 def _first(container: str) -> Path:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from benchmarks.lab import box, house
 from concierge_proto import messages, subjects
 
+PYTHON = ("python3", "-m", "concierge_courier")
 SETTLED = 1.5
 """Seconds after a snapshot was published in which its receipt comes, and all that it costs is over."""
 
@@ -102,7 +103,7 @@ def courier(at: house.House, instance: str, interval: float, *sources: str) -> t
     """Return the command line of a courier."""
     words = ("run", "--service", house.SERVICE, "--instance", instance, "--nats", at.url)
     named = [word for source in sources for word in ("--source", source)]
-    return ("python3", "-m", "concierge_courier", *words, "--interval", f"{interval:g}s", *named)
+    return (*PYTHON, *words, "--interval", f"{interval:g}s", *named)
 
 
 class Script:
