@@ -1,7 +1,7 @@
 """Prometheus pages to order, and what another parser says is on them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
