@@ -15,6 +15,7 @@ from concierge_backends.zabbix import (
     comments,
     delivery,
     hosts,
+    keeper,
     keys,
     names,
     outcomes,
@@ -42,6 +43,9 @@ async def open(config: settings.Settings) -> AsyncIterator["Backend"]:  # noqa: 
         if own.api_token_file:
             greeting = asyncio.create_task(backend.greet(), name="zabbix api")
             stack.callback(greeting.cancel)
+        if backend.keeper:
+            keeping = asyncio.create_task(backend.keeper.run(), name="zabbix hosts")
+            stack.callback(keeping.cancel)
         yield backend
 
 
@@ -64,6 +68,8 @@ class Backend:
         self._delivery = delivery.Delivery(door, asked, self._announce, self._live, secure.way(own))
         self._tracked = {name: names.tracked(service) for name, service in config.services.items()}
         self._warned: dict[str, float] = {}
+        self.keeper = keeper.Keeper(config, self._register) if own.keeper_token_file else None
+        """None: without a token hosts register themselves, and stay."""
 
     async def close(self) -> None:
         await self._delivery.close()
@@ -95,6 +101,7 @@ class Backend:
         """Announce the instance, and give each rule its full list of names."""
         host = self._host(discovery)
         host.courier = discovery.facts.get("courier", host.courier)
+        host.image = discovery.facts.get("image", host.image)
         rows = [
             packets.row(host.name, keys.rule(kind), keys.discovered(found), discovery.time_ns)
             for kind, found in discovery.kinds.items()
@@ -108,18 +115,24 @@ class Backend:
         """Send the state of an instance, and on 7.0 what an agent sends to be called available."""
         host = self._host(heartbeat)
         host.courier = heartbeat.version or host.courier
+        if self.keeper and heartbeat.state:
+            self.keeper.running(host)
         rows = [
             packets.row(host.name, names.STATE, heartbeat.state, heartbeat.time_ns),
             packets.row(host.name, names.REASON, _reason(heartbeat), heartbeat.time_ns),
         ]
         async with host.lock:
             await self._delivery.newest(host, rows)
+        if self.keeper and not heartbeat.state:
+            self.keeper.stopped(host, heartbeat, _reason(heartbeat))
         if heartbeat.state and self._api and self._api.seven:
             with contextlib.suppress(errors.Temporary):
                 await self._trapper.alive(host.name, math.ceil(heartbeat.interval_s))
 
     async def aggregates(self, aggregates: port.Aggregates) -> None:
-        """Send what the service's host has items for."""
+        """Send what the service's host has items for; the lease's holder does, and so keeps the hosts too."""
+        if self.keeper:
+            self.keeper.hold()
         host = names.service_host(self._config, aggregates.service)
         values = names.measured(aggregates, self._tracked.get(aggregates.service, ()))
         await self._tell(
@@ -165,9 +178,18 @@ class Backend:
         return host
 
     async def _announce(self, host: hosts.Host) -> None:
-        """Register: a changed metadata text is acted upon at once, the same one not for two minutes (7.0)."""
+        if self.keeper:
+            self.keeper.arrived(host)
+            host.announced(time.monotonic())
+        else:
+            await self._register(host)
+
+    async def _register(self, host: hosts.Host) -> None:
+        """Let it register itself: a changed metadata text is acted upon at once, the same one not for two minutes (7.0)."""
         again = str(host.tries) if host.tries else ""
-        metadata = packets.metadata(service=host.service, courier=host.courier, boot=host.boot, again=again)
+        metadata = packets.metadata(
+            service=host.service, image=host.image, courier=host.courier, boot=host.boot, again=again
+        )
         host.account.silence = await self._trapper.register(host.name, metadata)
         host.announced(time.monotonic())
 

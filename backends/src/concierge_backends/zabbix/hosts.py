@@ -22,6 +22,8 @@ class Host:
     service: str
     boot: str = ""
     courier: str = ""
+    """Its version."""
+    image: str = ""
     tries: int = 0
     """Registrations so far."""
     asked: float = 0.0

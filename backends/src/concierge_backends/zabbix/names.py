@@ -42,6 +42,10 @@ def instance(config: settings.Settings, service: str, host: str) -> str:
     return host
 
 
+def instance_template(service: str) -> str:
+    return f"Concierge instance of {service}"
+
+
 def service_host(config: settings.Settings, service: str) -> str:
     return config.monitoring.zabbix.service_host.format(service=service)
 
