@@ -69,9 +69,8 @@ def expected(page: str, *, modern: bool = False) -> Cells:
 
 def samples(page: str) -> list[Any]:
     """Return what prometheus_client reads of OpenMetrics."""
-    return [
-        sample for family in open_parser.text_string_to_metric_families(page) for sample in family.samples
-    ]
+    read: Callable[[str], Iterable[Metric]] = open_parser.text_string_to_metric_families
+    return [sample for family in read(page) for sample in family.samples]
 
 
 def broken(page: str) -> bool:
