@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from concierge_proto import bus, messages
+from concierge_proto import bus, messages, settings
 from tests import containers, image, peer
 from tests.integration.courier import scene
 
@@ -18,6 +18,13 @@ WAITS = "touch /tmp/here; while :; do sleep 0.05; done"
 STORM = "for i in 1 2 3 4 5 6 7 8 9; do for j in 1 2 3 4 5 6 7 8 9; do (sleep 0.05 &); done; done"
 NO_ZOMBIES = f"{STORM}; sleep 1; ! grep -l 'State:.Z' /proc/[0-9]*/status"
 EATS = "import time; kept = [bytearray(16 << 20) for _ in range(100)]; time.sleep(60)"
+FIRST_OR_NOT = pytest.mark.parametrize("docker", [(), ("--init",)], ids=["as process 1", "under one"])
+AROUND = (
+    *("--pre-start", "sh -c 'echo before >/tmp/log'"),
+    *("--coprocess", "sh -c 'echo beside >>/tmp/log; sleep 0.2'"),
+    *("--post-stop", "sh -c 'echo after >>/tmp/log; cat /tmp/log'"),
+    *("--restarts", "on-failure:1", "--", "sh", "-c", "echo application >>/tmp/log; sleep 1; exit 6"),
+)
 
 
 class Container:
@@ -77,8 +84,11 @@ async def last(link: bus.Bus) -> messages.Heartbeat:
         return await anext(beats)
 
 
-async def test_docker_stop_is_heard_and_the_exit_code_kept(link: bus.Bus, contained: Run) -> None:
-    async with contained("--", "sh", "-c", f"trap 'exit 3' TERM; {WAITS}") as container:
+@FIRST_OR_NOT
+async def test_docker_stop_is_heard_and_the_exit_code_kept(
+    link: bus.Bus, contained: Run, docker: tuple[str, ...]
+) -> None:
+    async with contained("--", "sh", "-c", f"trap 'exit 3' TERM; {WAITS}", docker=docker) as container:
         await container.here()
         await containers.docker("stop", container.name)
         assert await container.ended() == 3
@@ -128,7 +138,46 @@ async def test_out_of_memory_is_called_so(link: bus.Bus, contained: Run) -> None
     assert (beat.state, beat.reason, beat.exit_code) == (0, "oom", 137)
 
 
-@pytest.mark.parametrize("docker", [(), ("--init",)], ids=["as process 1", "under one"])
+async def test_a_signal_of_its_own_is_named(link: bus.Bus, contained: Run) -> None:
+    async with contained("--", "sh", "-c", "kill -SEGV $$") as container:
+        assert await container.ended() == 139
+    beat = await last(link)
+    assert (beat.state, beat.reason, beat.exit_code) == (0, "signal SIGSEGV", 139)
+
+
+async def test_what_runs_around_the_application(link: bus.Bus, contained: Run) -> None:
+    async with contained(*AROUND) as container:
+        assert await container.ended() == 6
+        lines = (await container.said()).splitlines()
+    assert (lines[0], lines[-1]) == ("before", "after")
+    assert lines.count("application") == 2
+    assert lines.count("beside") > 2  # it ends five times a second and is started again
+    told = [(one.change, one.reason) for one in await scene.changes(link)]
+    again = ("stopped", "exited, started again in 0.1 s")
+    assert told == [("started", ""), again, ("started", ""), ("stopped", "exited")]
+
+
+async def test_last_words_wait_for_nats_within_docker_stop(server: scene.Server, contained: Run) -> None:
+    await server.start()
+    async with bus.connect(settings.Nats(url=server.url), "test") as link:
+        await bus.provision(link)
+        script = f"trap 'echo gone; exit 3' TERM; {WAITS}"
+        async with contained("--nats", server.url, "--", "sh", "-c", script) as container:
+            assert (await last(link)).state == 1
+            await container.here()
+            await server.kill()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(containers.docker("stop", "--time", "20", container.name))
+                await containers.met(lambda: _has_said(container, "gone"))
+                await server.start()
+            assert await container.ended() == 3
+        async with asyncio.timeout(15), aclosing(scene.beats(link)) as beats:
+            while (beat := await anext(beats)).state:
+                pass
+    assert (beat.reason, beat.exit_code) == ("stopped", 3)
+
+
+@FIRST_OR_NOT
 async def test_orphans_are_reaped(contained: Run, docker: tuple[str, ...]) -> None:
     async with contained("--", "sh", "-c", NO_ZOMBIES, docker=docker) as container:
         assert await container.ended() == 0
