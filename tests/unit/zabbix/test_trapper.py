@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -127,3 +128,108 @@ async def test_a_heartbeat_needs_no_answer() -> None:
 )
 def test_addresses(node: str, parts: tuple[str, int]) -> None:
     assert nodes.address(node) == parts
+
+
+class Restarting:
+    """A server that can be shut, and opened again at the same address."""
+
+    def __init__(self) -> None:
+        self.fake = trappers.Trapper(trappers.accepting)
+        self.server: asyncio.Server | None = None
+        self.node = free()
+
+    async def open(self) -> None:
+        host, port = nodes.address(self.node)
+        self.server = await asyncio.start_server(self.fake.serve, host, port)
+
+    async def shut(self) -> None:
+        assert self.server
+        self.server.close()
+        await self.server.wait_closed()
+
+    async def has(self, *values: str) -> None:
+        async with asyncio.timeout(30):
+            while [row["value"] for row in self.fake.values()] != list(values):
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def restarting(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Restarting]:
+    monkeypatch.setattr(trapper, "QUIET", 0.02)
+    found = Restarting()
+    await found.open()
+    yield found
+    await found.shut()
+
+
+@pytest.fixture
+async def door(restarting: Restarting) -> AsyncIterator[trapper.Trapper]:
+    found = trapper.Trapper([restarting.node], 5)
+    yield found
+    await found.close()
+
+
+def row(key: str, value: str) -> packets.Row:
+    return packets.Row("h", key, value, 1_700_000_000, int(value))
+
+
+async def test_what_was_accepted_is_sent_again_when_the_server_was_away(
+    restarting: Restarting, door: trapper.Trapper
+) -> None:
+    await door.deliver("h", [row("a", "1"), row("live", "2")], {"live"})
+    await door.deliver("h", [row("aggregate", "3")])
+    await door.deliver("h", [row("a", "4")], ())
+    await restarting.shut()
+    with pytest.raises(errors.Temporary):
+        await door.deliver("h", [row("a", "5")], ())
+    await restarting.open()
+    await restarting.has("1", "2", "3", "4", "1", "4")
+
+
+async def test_a_restart_is_noticed_by_nobody_but_us_and_between_two_values(
+    restarting: Restarting, door: trapper.Trapper
+) -> None:
+    await door.deliver("h", [row("a", "1")], ())
+    await restarting.shut()
+    async with asyncio.timeout(30):
+        while not door._doubtful:
+            await asyncio.sleep(0.01)
+    await restarting.open()
+    await restarting.has("1", "1")
+
+
+async def test_what_is_sent_again_survives_a_second_crash(
+    restarting: Restarting, door: trapper.Trapper
+) -> None:
+    for number in range(3):
+        await door.deliver("h", [row("a", str(number))], ())
+    await restarting.shut()
+    with pytest.raises(errors.Temporary):
+        await door.deliver("h", [row("a", "9")], ())
+    dying = iter([True, True, False])
+
+    def answer(request: dict[str, Any]) -> bytes | None:
+        return trappers.accepting(request) if not request["data"] or next(dying, True) else None
+
+    restarting.fake.requests.clear()
+    restarting.fake.answer = answer
+    await restarting.open()
+    await restarting.has("0", "1", "2", "0", "1", "2")  # the third was not answered: all of them once more
+
+
+async def test_a_server_that_is_only_slow_is_not_sent_everything_again(
+    restarting: Restarting, door: trapper.Trapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await door.deliver("h", [row("a", "1")], ())
+    monkeypatch.setattr(door._nodes, "_limit", 0.1)
+    slow = asyncio.Event()
+
+    async def answer(request: dict[str, Any]) -> bytes:
+        await slow.wait()
+        return trappers.accepting(request)
+
+    restarting.fake.answer = answer
+    with pytest.raises(errors.Temporary, match="no answer within"):
+        await door.deliver("h", [row("a", "2")], ())
+    slow.set()
+    assert not door._doubtful

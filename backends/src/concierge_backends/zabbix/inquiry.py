@@ -46,8 +46,8 @@ class Inquiry:
     def __init__(self, door: items.Door | None, send: Send, way: int) -> None:
         self._door = door
         self._send = send
-        self._items = items.Asked(door, functools.partial(items.known, way), len) if door else None
-        self._traits = items.Asked(door, items.kinds, len) if door else None
+        self._items = items.Asked(door, functools.partial(items.known, way)) if door else None
+        self._traits = items.Asked(door, items.kinds) if door else None
 
     async def close(self) -> None:
         for asked in (self._items, self._traits):

@@ -5,7 +5,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from concierge_backends.zabbix import api, traits
 from concierge_proto import errors
@@ -22,7 +22,6 @@ MOST = 500_000
 """Items remembered; the hosts longest not asked for are forgotten."""
 
 _log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
 class Known(NamedTuple):
@@ -34,21 +33,27 @@ class Known(NamedTuple):
     """Why the host takes none at all; "" when it does."""
     at: float
 
-    def __len__(self) -> int:
+    def size(self) -> int:
         return len(self.items)
 
 
+class Answer(Protocol):
+    """What is remembered, and how much of the memory it takes."""
+
+    def size(self) -> int: ...
+
+
+T = TypeVar("T", bound=Answer)
 Door = Callable[[], Awaitable[api.Api]]
 Question = Callable[[api.Api, list[str]], Awaitable[dict[str, T]]]
 
 
 class Asked(Generic[T]):
-    """One question about many hosts; `size` tells how much of the memory an answer takes."""
+    """One question about many hosts."""
 
-    def __init__(self, door: Door, question: Question[T], size: Callable[[T], int]) -> None:
+    def __init__(self, door: Door, question: Question[T]) -> None:
         self._door = door
         self._question = question
-        self._size = size
         self._answers: OrderedDict[str, tuple[T, float]] = OrderedDict()
         self._held = 0
         self._waiting: dict[str, asyncio.Future[T | None]] = {}
@@ -98,11 +103,11 @@ class Asked(Generic[T]):
 
     def _remember(self, host: str, answer: T, at: float) -> None:
         if host in self._answers:
-            self._held -= self._size(self._answers.pop(host)[0])
+            self._held -= self._answers.pop(host)[0].size()
         self._answers[host] = answer, at
-        self._held += self._size(answer)
+        self._held += answer.size()
         while self._held > MOST and len(self._answers) > 1:
-            self._held -= self._size(self._answers.popitem(last=False)[1][0])
+            self._held -= self._answers.popitem(last=False)[1][0].size()
 
 
 async def hosts(door: api.Api, names: list[str]) -> dict[str, dict[str, Any]]:

@@ -35,7 +35,7 @@ class Traits(NamedTuple):
     cuts: bool = True
     """Whether a whole number is made of 1.5, as 7.0 does; 6.0 drops it."""
 
-    def __len__(self) -> int:
+    def size(self) -> int:
         return len(self.types) + len(self.watched)
 
 
