@@ -1,16 +1,19 @@
 """A NATS that asks who is there: let in, refused, or not allowed to speak; the application never notices."""
 
 import contextlib
+import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from concierge_cli import nats
-from concierge_proto import bus, settings, subjects
-from tests.integration.courier import scene
+from concierge_proto import bus, errors, messages, settings, subjects
+from tests.integration.courier import scene, trial
 
+METRICS = Path(__file__).parents[2] / "unit/courier/dropwizard4.json"
 TOKEN = (
     'listen: "127.0.0.1:{port}"\njetstream {{ store_dir: "{store}" }}\nauthorization {{ token: "s3cret" }}\n'
 )
@@ -110,3 +113,52 @@ async def test_one_that_may_say_nothing_at_all_says_so_and_harms_nobody(
     assert "permissions violation" in said.lower()
     assert subjects.heartbeat("web", "web-1") in said
     assert len(said.splitlines()) <= 6
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "courier.md"
+ACCOUNTS = """\
+listen: "127.0.0.1:{{port}}"
+jetstream {{{{ store_dir: "{{store}}" }}}}
+authorization {{{{ users: [
+  {{{{ user: boss, password: s3cret }}}}
+  {web}
+] }}}}
+"""
+
+
+@pytest.fixture
+def as_the_page_says() -> str:
+    """Return a server's configuration with the rights that the page gives to a courier."""
+    (web,) = re.findall(r"```\n(\{ user: web.*?)```", PAGE.read_text(), re.DOTALL)
+    return ACCOUNTS.format(web=web.replace("{", "{{").replace("}", "}}"))
+
+
+async def test_the_rights_of_the_page_are_enough_and_no_more(
+    tmp_path: Path, unused_tcp_port: int, secret: Path, as_the_page_says: str
+) -> None:
+    with guarded(tmp_path, as_the_page_says, unused_tcp_port) as url:
+        ours = settings.Nats(url=url, user="web", password_file=str(secret))
+        boss = settings.Nats(url=url, user="boss", password_file=str(secret))
+        async with bus.connect(boss, "test") as link, bus.connect(ours, "other") as web:
+            await bus.provision(link)
+            us = ("--nats", url, "--nats-user", "web", "--nats-password-file", str(secret))
+            metrics = ("--source", f"dropwizard={METRICS}")
+            async with trial.courier(tmp_path, *us, *metrics) as courier:
+                async with aclosing(scene.snapshots(link)) as stored:
+                    found = await scene.first(stored, lambda one: one.blocks[:-1])
+                    receipt = messages.Receipt(
+                        service="web", instance="web-1", snapshot_id=found.id, backend="zabbix",
+                        primary=True, processed=1, failed=0, total=1, elapsed_ms=1,
+                    )  # fmt: skip
+                    await link.tell(link.pack(subjects.receipt("web", "web-1"), receipt))
+                    await scene.first(stored, lambda one: "courier.elapsed" in scene.facts(one))
+                assert await link.ask(subjects.ping("web", "web-1"), 5)
+                assert (await courier.stopped()) == ""
+            heard = [
+                one.subject async for one in link.history("TELEMETRY", subjects.discovery("web", "web-1"))
+            ]
+            assert len(heard) == 1
+            assert [one.change for one in await scene.changes(link)] == ["started", "stopped"]
+            with pytest.raises(errors.Temporary):
+                await web.publish(web.pack(subjects.command("shop", "web"), found), 1.0)
+            assert "command" in web.complaint
