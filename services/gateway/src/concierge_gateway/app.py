@@ -43,7 +43,7 @@ def build(doors: Doors, link: bus.Bus, book: ledger.Ledger, sources: list[str]) 
         redoc_url=None,
     )
     app.add_exception_handler(HTTPException, _refuse)
-    _add_webhooks(app, doors.webhooks)
+    _add_webhooks(app, doors.webhooks, sources)
     _add_ping(app, doors.pings)
     api.add(app, doors.desk)
     _add_probes(app, lambda: missing(link, book))
@@ -65,14 +65,14 @@ def missing(link: bus.Bus, book: ledger.Ledger) -> str:
     return ""
 
 
-def _add_webhooks(app: fastapi.FastAPI, receiver: webhooks.Webhooks) -> None:
+def _add_webhooks(app: fastapi.FastAPI, receiver: webhooks.Webhooks, sources: list[str]) -> None:
     @app.post(
         "/webhooks/{source}",  # noqa: FAST003 - the receiver reads it, without FastAPI's models in between
         status_code=202,
         summary="A problem, its next step, or its end",
         response_class=Response,
         responses=openapi.RESPONSES,
-        openapi_extra=openapi.WEBHOOK,
+        openapi_extra=openapi.webhook(sources),
     )
     async def webhook(request: Request) -> Response:
         return await receiver.receive(request)

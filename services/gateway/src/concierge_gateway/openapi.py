@@ -1,5 +1,6 @@
 """What FastAPI cannot read off the code: bodies are decoded by the sources' readers, not by its models."""
 
+from collections.abc import Sequence
 from typing import Any
 
 _ANSWER = {
@@ -112,6 +113,13 @@ WEBHOOK: dict[str, Any] = {
         },
     },
 }
+
+
+def webhook(sources: Sequence[str]) -> dict[str, Any]:
+    """Return what the contract says of webhooks, with the names that are configured."""
+    source, *others = WEBHOOK["parameters"]
+    named = {**source, "schema": {"type": "string", **({"enum": list(sources)} if sources else {})}}
+    return {**WEBHOOK, "parameters": [named, *others]}
 
 
 def response(text: str, decision: str, reason: str) -> dict[str, Any]:
