@@ -184,5 +184,5 @@ def _running(what: str, turns: list[tuple[Reaction, Reaction]], limit: float = 0
 
 
 def _at(found: list[float], percent: int) -> float:
-    """Return that percentile: a value that was measured, never one between two."""
-    return sorted(found)[min(len(found) - 1, len(found) * percent // 100)]
+    """Return that percentile by nearest rank: a value that was measured, never one between two."""
+    return sorted(found)[-(-len(found) * percent // 100) - 1]
