@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from concierge_proto import bus, signature
 from tests.integration.gateway import house
+from tests.unit import golden
 
 BODY = msgspec.json.encode({"event_id": "e", "status": "problem", "service": "web", "action": "scale_out 1"})
 KEY = house.Client.key
+PAGE = Path(__file__).parents[3] / "docs" / "security.md"
 
 Headers = dict[str, str]
 
@@ -55,14 +59,27 @@ FORGERIES: dict[str, Callable[[], Headers]] = {
 
 
 async def test_forgeries_of_a_signature(client: house.Client) -> None:
+    rows = []
     for name, make in FORGERIES.items():
         answer = await client.post("own", BODY, make())
         assert answer.status_code == 401, (name, answer.text)
         assert answer.json()["decision"] == "refused", name
         assert len(answer.json()["reason"]) > 10, name
         assert KEY.decode() not in answer.text, name
+        rows.append(
+            f"| {name} | {answer.status_code} {re.sub(r' [0-9]+ s off', ' N s off', answer.json()['reason'])} |"
+        )
     assert await client.events() == []
     assert await client.commands() == []
+    table = ["| tried | answer |", "|---|---|", *rows]
+    made = with_table("\n".join(table)).encode()
+    assert golden.pinned(PAGE, made) == made
+
+
+def with_table(table: str) -> str:
+    """Return the page with the table in its place."""
+    before, mark, rest = PAGE.read_text("utf-8").partition("with REGENERATE=1 -->\n")
+    return f"{before}{mark}{table}\n{rest[rest.index('<!-- end -->') :]}"
 
 
 @pytest.mark.parametrize(
