@@ -1,5 +1,6 @@
 """What is known of a page: the next one reads as if it were the first, however it comes and whatever was changed."""
 
+import tracemalloc
 from collections.abc import Iterator
 
 import pytest
@@ -107,6 +108,24 @@ def test_a_page_that_broke_off_is_not_the_end_of_what_is_known(monkeypatch: pyte
         decoder.stream(broken())
     monkeypatch.setattr(exposition, "study", lambda text: pytest.fail("studied again"))
     assert decoder.decode(PAGE) == first
+
+
+def test_the_text_of_a_known_page_is_never_in_memory_as_a_whole() -> None:
+    def chunks(value: float) -> Iterator[bytes]:
+        for start in range(0, 20_000, 500):
+            yield b"".join(
+                b'calls{uri="/%s/%d"} %r\n' % (b"x" * 200, at, value) for at in range(start, start + 500)
+            )
+
+    size = sum(map(len, chunks(0.5)))
+    decoder = prometheus.Decoder()
+    decoder.stream(chunks(0.25))
+    tracemalloc.start()
+    reading = decoder.stream(chunks(0.5))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(reading.blocks[0].values) == {0.5}
+    assert peak < size / 2
 
 
 def test_a_page_is_made_again_of_its_values() -> None:

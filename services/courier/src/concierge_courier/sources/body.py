@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 from concierge_proto import errors
 
-_CHUNK = 256 * 1024
+CHUNK = 64 * 1024
+"""Bytes: small enough for the allocator to keep, larger ones would be mapped anew each time."""
 _PLAIN = {"", "identity"}
 _SQUEEZED = {"gzip", "x-gzip", "deflate"}
 _ANY_HEADER = 47
@@ -77,7 +78,7 @@ def _received(
     received = 0
     while received <= size:
         hurry()
-        chunk = response.read1(_CHUNK)
+        chunk = response.read1(CHUNK)
         if not chunk:
             break
         yield chunk

@@ -16,7 +16,6 @@ from concierge_courier.sources import access, address, body, port
 from concierge_proto import errors
 
 _OK = 200
-_CHUNK = 65536
 _HEADERS = {
     "Accept-Encoding": "identity",  # packing costs the application more than the way inside a container
     "User-Agent": f"concierge-courier/{VERSION}",
@@ -81,7 +80,7 @@ class FileFetch:
         try:
             with self._path.open("rb", buffering=0) as file:
                 started()
-                while left > 0 and (chunk := file.read(min(_CHUNK, left))):
+                while left > 0 and (chunk := file.read(min(body.CHUNK, left))):
                     left -= len(chunk)
                     yield chunk
         except OSError as error:
