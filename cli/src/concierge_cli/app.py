@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from concierge_cli import (
+    act,
     alone,
     asyncapi,
     check,
@@ -75,6 +76,9 @@ app.command()(init.init)
 app.command()(up.up)
 app.command()(status.status)
 app.command(context_settings={"ignore_unknown_options": True})(scale.scale)
+app.command()(act.restart)
+app.command()(act.signal)
+app.command()(act.resize)
 app.command()(hold.hold)
 app.command()(hold.release)
 app.command()(events.events)

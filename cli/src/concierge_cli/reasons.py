@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from concierge_proto import messages, settings
-from concierge_scheduler import bounds, decide, fold, state
+from concierge_scheduler import bounds, decide, deeds, errands, fold, state
 from concierge_scheduler.targets import port
 
 
@@ -72,12 +72,14 @@ def _stored(known: Known, found: state.State, now: datetime) -> Iterator[str]:
     yield f"instances: {_count(found)} when the scheduler looked last, {_heard(known)}"
     if found.running:
         began = _clock(found.running.started_at)
-        yield f"under way: {found.running.before} → {found.running.wanted} since {began}"
+        yield f"under way: {found.running.words} since {began}"
     if found.obstacle:
         yield f"can't have {known.policy.max} instances: {found.obstacle}"
     for hold in (found.hold, found.drift):
         if hold and now < hold.until:
             yield f"hold: {fold.describe(hold)}"
+    if found.size:
+        yield f"size of every instance: {deeds.said(found.size)}"
     for key, at in found.open.items():
         yield f"problem {key} is open, its last command came {_clock(at)}"
 
@@ -106,11 +108,12 @@ def _clock(at: datetime) -> str:
 
 
 def _waiting(found: state.State | None) -> list[messages.Command]:
-    """Return the commands that wait, the leading one first."""
+    """Return the commands that wait, the leading one first and errands last."""
     if found is None:
         return []
     leader = fold.leading(found)
-    return sorted((wish.command for wish in found.wishes), key=lambda command: command is not leader)
+    numbers = sorted((wish.command for wish in found.wishes), key=lambda command: command is not leader)
+    return [*numbers, *(wish.command for wish in found.errands)]
 
 
 _STEPS: tuple[messages.Verb, ...] = ("scale_out", "scale_in")
@@ -131,7 +134,8 @@ def _step(known: Known, verb: messages.Verb, now: datetime) -> messages.Command:
 
 def _judged(known: Known, command: messages.Command, now: datetime) -> messages.Decision:
     found = known.document or state.State(service=known.service)
-    return decide.judge(known.policy, found, _view(known), now, command)
+    judge = errands.judge if command.verb in deeds.VERBS else decide.judge
+    return judge(known.policy, found, _view(known), now, command)
 
 
 def _view(known: Known) -> bounds.View | None:

@@ -67,4 +67,5 @@ def _decision(event: messages.Decision) -> str:
 def _outcome(event: messages.Outcome) -> str:
     names = "".join([*(f" +{name}" for name in event.added), *(f" -{name}" for name in event.removed)])
     detail = f" ({event.detail})" if event.detail else ""
-    return f"{event.service}: {event.before} → {event.after} {event.result} in {event.duration_ms} ms{names}{detail}"
+    what = f"{event.verb}," if event.verb else f"{event.before} → {event.after}"
+    return f"{event.service}: {what} {event.result} in {event.duration_ms} ms{names}{detail}"

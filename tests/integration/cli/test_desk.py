@@ -68,6 +68,18 @@ async def test_hold_and_release(running: Desk) -> None:
     assert (released.code, released.json[-1]["reason"]) == (0, "hold_lifted")
 
 
+async def test_restart_and_what_is_refused(running: Desk) -> None:
+    restarted = await running.say("restart", "web", "--reason", "leaks", "--json")
+    assert (restarted.code, restarted.json[-1]["verb"]) == (0, "restart"), restarted.err
+    assert restarted.json[-1]["detail"] == "web-1"
+    nobody = await running.say("restart", "web", "--instance", "web-9")
+    assert (nobody.code, "web-9 does not run: there is web-1" in nobody.out) == (1, True), nobody.out
+    unbounded = await running.say("resize", "web", "--cpus", "2", "--json")
+    assert (unbounded.code, unbounded.json[-1]["reason"]) == (1, "no_bounds")
+    odd = await running.say("signal", "web", "STOP")
+    assert (odd.code, "signal needs one of HUP" in odd.err) == (2, True), odd.err
+
+
 async def test_ctrl_c_leaves_nothing(desk: Desk) -> None:
     async with desk.up():
         assert (await desk.say("scale", "web", "2")).code == 0

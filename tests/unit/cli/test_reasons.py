@@ -59,6 +59,12 @@ class TestSomethingWaits:
         assert page.waiting[0].until == at(60)
         assert page.next == ()
 
+    def test_an_errand_is_judged_by_its_own_gates(self) -> None:
+        page = reasons.page(
+            known(taken(command("restart", 0), start=blank(count=2, acted={"restart": NOW}))), NOW
+        )
+        assert [(one.command_id, one.reason) for one in page.waiting] == [("restart-0", "cooldown")]
+
 
 class TestFacts:
     def test_no_holder_has_its_remedy(self) -> None:

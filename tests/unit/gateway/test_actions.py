@@ -18,7 +18,24 @@ from concierge_proto import errors, settings
     ],
 )
 def test_what_is_understood(text: str, verb: str, amount: int) -> None:
-    assert actions.parse(text) == (verb, amount)
+    assert actions.parse(text) == (verb, amount, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "verb", "arguments"),
+    [
+        ("restart", "restart", {}),
+        ("restart web-3", "restart", {"instance": "web-3"}),
+        ("signal hup", "signal", {"signal": "HUP"}),
+        (" signal  SIGUSR1 web-3", "signal", {"signal": "USR1", "instance": "web-3"}),
+        ("resize cpus=1.5", "resize", {"cpus": "1.5"}),
+        ("resize memory=512m", "resize", {"memory": "536870912"}),
+        ("resize memory=1g cpus=2", "resize", {"cpus": "2", "memory": "1073741824"}),
+    ],
+)
+def test_what_else_is_understood(text: str, verb: str, arguments: dict[str, str]) -> None:
+    assert actions.parse(text) == (verb, 0, arguments)
+    assert actions.parse(str(actions.parse(text))) == (verb, 0, arguments)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +53,17 @@ def test_what_is_understood(text: str, verb: str, amount: int) -> None:
         ("scale_out " + "9" * 5000, "needs a whole number"),
         ("scale_in 0", "a step of 0 does nothing"),
         ("scale_to", "scale_to needs"),
+        ("restart {HOST.HOST}", "an instance is one name"),
+        ("restart *UNKNOWN*", "an instance is one name"),
+        ("restart web 1", "an instance is one name"),
+        ("signal", "signal needs one of HUP"),
+        ("signal STOP", "signal needs one of HUP"),
+        ("resize", "resize needs cpus, memory or both"),
+        ("resize cpus=0", "resize needs cpus"),
+        ("resize cpus=1 cpus=2", "resize needs cpus"),
+        ("resize disk=1", "resize needs cpus"),
+        ("resize memory=much", "resize needs cpus"),
+        ("resize memory=0", "some memory"),
     ],
 )
 def test_what_is_not(text: str, complaint: str) -> None:
@@ -57,7 +85,9 @@ def test_any_text_is_an_action_or_malformed(text: str) -> None:
 def test_prose_is_no_action() -> None:
     assert actions.meant("scale_out 1")
     assert actions.meant(" scale out, please")
+    assert actions.meant("restart web-3")
     assert not actions.meant("Problem: High load on web")
+    assert not actions.meant("Restarted: web")
     assert not actions.meant("")
 
 

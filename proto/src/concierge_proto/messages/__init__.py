@@ -3,7 +3,7 @@
 Inside `v1` changes are additive only: a new field has a default, an old reader ignores what it does not know.
 """
 
-from concierge_proto.messages.command import Command, Verb
+from concierge_proto.messages.command import SIGNALS, Command, Verb
 from concierge_proto.messages.event import (
     Control,
     DeadLetter,
@@ -28,6 +28,7 @@ from concierge_proto.messages.telemetry import (
 )
 
 __all__ = [
+    "SIGNALS",
     "Block",
     "Command",
     "Control",

@@ -9,6 +9,10 @@ Verb = Literal["scale_out", "scale_in", "scale_to", "resize", "restart", "signal
 """`release`: the problem behind earlier commands has closed. `hold` and `lift`: an operator's stop, and its end."""
 
 
+SIGNALS = ("HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "WINCH")
+"""What `signal` may send."""
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """What should happen to a service, said once. Steps are relative: only the scheduler makes them absolute."""
 

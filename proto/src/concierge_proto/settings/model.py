@@ -210,7 +210,7 @@ class Rule(_Section, frozen=True, kw_only=True):
     severity: int = 0
     """At least this one."""
     action: str
-    """`scale_out N`, `scale_in N`, `scale_to N`."""
+    """`scale_out N`, `scale_in N`, `scale_to N`, `restart`, `signal NAME`, `resize cpus=N memory=SIZE`."""
     repeat_every: Duration = Duration(0)
     """Step again while the problem stays open; 0: the sender's own steps only."""
 
@@ -235,7 +235,7 @@ class Threshold(_Section, frozen=True, kw_only=True):
     severity: int = 4
     """0 not classified, 1 information, 2 warning, 3 average, 4 high, 5 disaster."""
     action: str
-    """`scale_out N`, `scale_in N`, `scale_to N`."""
+    """`scale_out N`, `scale_in N`, `scale_to N`, `restart`, `signal NAME`, `resize cpus=N memory=SIZE`."""
     repeat_every: Duration = Duration(60)
     """The escalation step: act again while the problem stays open. Zabbix allows no less than 60s."""
 

@@ -12,13 +12,12 @@ from concierge_scheduler.targets import port
 
 _Verb = Literal["restart", "signal", "resize"]
 VERBS = frozenset({"restart", "signal", "resize"})
-SIGNALS = ("HUP", "INT", "QUIT", "KILL", "USR1", "USR2", "TERM", "WINCH")
 
 
 def complaint(command: messages.Command) -> str:
     """Return what is wrong with the arguments of an errand, and what is understood; empty: nothing."""
-    if command.verb == "signal" and signal(command.arguments) not in SIGNALS:
-        return f"signal {command.arguments.get('signal', '')!r}: there is {', '.join(SIGNALS)}"
+    if command.verb == "signal" and signal(command.arguments) not in messages.SIGNALS:
+        return f"signal {command.arguments.get('signal', '')!r}: there is {', '.join(messages.SIGNALS)}"
     if command.verb == "resize" and size(command.arguments) is None:
         return "resize: give `cpus` (as 1.5), `memory` (in bytes), or both"
     return ""
