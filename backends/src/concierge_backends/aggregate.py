@@ -93,7 +93,9 @@ class Aggregator:
     def _meet(self, said: messages.Snapshot | messages.Heartbeat, now_ns: int) -> _Instance | None:
         """Return who said that, heard; None for the last words of an earlier life."""
         found = self._instances.get(said.instance)
-        if found is None or (found.boot != said.boot and found.said_ns <= said.time_ns):
+        other = found is not None and found.boot != said.boot
+        # One without a boot was never heard itself, only spoken of.
+        if found is None or (other and (not found.boot or found.said_ns <= said.time_ns)):
             found = self._instances[said.instance] = _Instance(said.boot)
         if found.boot != said.boot:
             return None

@@ -10,6 +10,8 @@ from concierge_proto import bus, errors, messages
 log = logging.getLogger(__name__)
 
 _LANES = 4
+_MOST = 20_000
+"""Instances that stopped and are remembered."""
 _PAUSE = 0.2
 """Seconds after a call that failed."""
 
@@ -17,8 +19,8 @@ _PAUSE = 0.2
 class Feed:
     """Newest wins: what a slow backend has not been told yet is replaced, never queued.
 
-    Running instances are told by the holder alone; one that stopped is told by every forwarder,
-    for each must know that its late snapshots are void, and twice does no harm.
+    Running instances are told by the holder alone; one that stopped, or runs again after that, is told by every
+    forwarder: each must know whether its late snapshots are void, and twice does no harm.
     """
 
     def __init__(self, backend: port.Backend, lease: bus.Lease, seen: overview.Overview) -> None:
@@ -27,11 +29,17 @@ class Feed:
         self._seen = seen
         self._states: list[mailbox.Mailbox[messages.Heartbeat]] = [mailbox.Mailbox() for _ in range(_LANES)]
         self._services: mailbox.Mailbox[None] = mailbox.Mailbox()
+        self._stopped: dict[str, bool] = {}
         seen.listeners.append(self)
 
     def heartbeat(self, heartbeat: messages.Heartbeat) -> None:
-        if heartbeat.state == 0 or self._lease.held:
-            key = f"{heartbeat.service}/{heartbeat.instance}"
+        key = f"{heartbeat.service}/{heartbeat.instance}"
+        back = bool(heartbeat.state) and self._stopped.pop(key, False)
+        if heartbeat.state == 0:
+            self._stopped[key] = True
+            if len(self._stopped) > _MOST:
+                del self._stopped[next(iter(self._stopped))]
+        if heartbeat.state == 0 or back or self._lease.held:
             self._states[hash(key) % _LANES].put(key, heartbeat)
 
     def changed(self, service: str) -> None:
@@ -55,7 +63,22 @@ class Feed:
             measures.HELD.labels(self._backend.name).set(1)
             for heartbeat in self._seen.roster.heartbeats():
                 self.heartbeat(heartbeat)
+            await self._expect()
             await self._lease.lost()
+
+    async def _expect(self) -> None:
+        """Whom the backend takes for running must be heard from now on: it may have died while nobody listened."""
+        while self._lease.held:
+            try:
+                for one in await self._backend.instances():
+                    self._seen.expect(one)
+            except errors.Temporary as error:
+                await asyncio.sleep(error.delay)
+            except errors.Permanent as error:
+                log.warning("%s: whom it takes for running is unknown: %s", self._backend.name, error)
+                return
+            else:
+                return
 
     async def _tell_states(self, lane: mailbox.Mailbox[messages.Heartbeat]) -> None:
         while True:

@@ -42,6 +42,9 @@ class Guard:
     async def report(self, report: port.Report) -> None:
         await self._call("report", self._backend.report(report))
 
+    async def instances(self) -> list[port.Instance]:
+        return await self._call("instances", self._backend.instances())
+
     async def _call(self, kind: str, work: Awaitable[T]) -> T:
         started, result = time.perf_counter(), "unexpected"
         try:

@@ -63,6 +63,10 @@ class Overview:
             found.snapshot(snapshot, self._clock())
             self._changed(snapshot.service)
 
+    def expect(self, instance: port.Instance) -> None:
+        """Take note of one that should be there: its silence is judged like anybody's."""
+        self.roster.expect(instance.service, instance.name, time.monotonic(), self._clock())
+
     def answered(self, entry: roster.Entry) -> None:
         """Take note that a silent one answered a ping."""
         entry.heard = time.monotonic()

@@ -54,6 +54,13 @@ class Report(NamedTuple):
     """What asked for it; None: nobody did, e.g. a count outside its bounds."""
 
 
+class Instance(NamedTuple):
+    """One running copy of a service, by its names."""
+
+    service: str
+    name: str
+
+
 class Backend(Protocol):
     """The way out. Raises Temporary when the system is away, Permanent when it refuses for good."""
 
@@ -69,6 +76,9 @@ class Backend(Protocol):
 
     async def report(self, report: Report) -> None:
         """Show what became of it, beside what asked for it. The same one may come twice."""
+
+    async def instances(self) -> list[Instance]:
+        """Return whom it takes for running, from earlier lives of the forwarder too: some may be gone since."""
 
 
 class Problems(Protocol):

@@ -91,7 +91,7 @@ class Watch:
             reason="silent, and no answer to a ping",
             at=now,
         )
-        said = str(entry.heartbeat.time_ns) if entry.heartbeat else ""
+        said = str(entry.heartbeat.time_ns) if entry.heartbeat else str(entry.said_ns)
         message = self._link.pack(
             subjects.event(entry.service, "instance"),
             change,

@@ -44,8 +44,8 @@ class Roster:
         """Take it in; False when a later one was known already."""
         entry = self._entry(heartbeat.service, heartbeat.instance)
         known = entry.heartbeat if entry else None
-        if known and known.time_ns > heartbeat.time_ns:
-            return False
+        if known and known.boot and known.time_ns > heartbeat.time_ns:
+            return False  # what was said about one that was never heard itself is no later word of its own
         said_ns = max(heartbeat.time_ns, entry.said_ns) if entry else heartbeat.time_ns
         self._put(Entry(heartbeat.service, heartbeat.instance, heartbeat.boot, now, said_ns, heartbeat))
         return True
@@ -57,6 +57,11 @@ class Roster:
             self._put(Entry(snapshot.service, snapshot.instance, snapshot.boot, now, snapshot.time_ns))
         elif not entry.stopped:
             entry.heard, entry.said_ns = now, max(entry.said_ns, snapshot.time_ns)
+
+    def expect(self, service: str, instance: str, now: float, now_ns: int) -> None:
+        """Take in one that was not heard yet, as if it had been just now."""
+        if self._entry(service, instance) is None:
+            self._put(Entry(service, instance, "", now, now_ns))
 
     def silent(self, now: float, listening_since: float, fresh: float, service: str) -> list[Entry]:
         """Return who of a service said nothing for `fresh` seconds although it could have been heard."""

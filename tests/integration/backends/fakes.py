@@ -61,6 +61,9 @@ class Fake:
         self.reports.append(report)
         await self._tell()
 
+    async def instances(self) -> list[port.Instance]:
+        return believed
+
     async def problems(self, source: str) -> list[messages.Trigger]:
         return []
 
@@ -77,6 +80,8 @@ class Fake:
 
 
 AWAY = errors.Temporary("away", 0.05)
+believed: list[port.Instance] = []
+"""Whom they take for running."""
 opened: list[Fake] = []
 """Every one that a forwarder of this test opened."""
 

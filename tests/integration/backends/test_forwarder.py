@@ -258,6 +258,26 @@ class TestPresence:
                 assert all(one.state for one in alpha.heartbeats)
             assert (await self.vanished(link)).instance == "one"
 
+    async def test_who_died_while_nobody_listened_is_found_out(
+        self, link: bus.Bus, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        dead, alive = port.Instance("web", "dead"), port.Instance("web", "alive")
+        monkeypatch.setattr(fakes, "believed", [dead, alive])
+        asked = asyncio.Event()
+
+        def answer() -> bytes:
+            asked.set()
+            said = messages.Ping(service="web", instance="alive", boot="b1", state=1, time_ns=time.time_ns())
+            return codec.encode(said)[0]
+
+        there = link.answering(subjects.ping("web", "alive"), answer)
+        async with there, forwarding(config(fresh=1), link) as (alpha,):
+            assert (await self.vanished(link)).instance == "dead"
+            await alpha.until(lambda fake: fake.heartbeats)
+            async with asyncio.timeout(15):
+                await asked.wait()
+        assert {(one.instance, one.reason) for one in alpha.heartbeats} == {("dead", "vanished")}
+
 
 class TestTwoForwarders:
     async def test_share_the_snapshots_and_one_tells_the_rest(self, link: bus.Bus, connect: Connect) -> None:
@@ -277,6 +297,9 @@ class TestTwoForwarders:
                 await beat(link, heartbeat("i1", state=0))
                 for fake in (one, two):  # a stop is told by all
                     await fake.until(lambda fake: [beat for beat in fake.heartbeats if not beat.state])
+                await beat(link, heartbeat("i1"))
+                for fake in (one, two):  # and so is that it runs again
+                    await fake.until(lambda fake: fake.heartbeats[-1].state)
 
     async def test_the_second_takes_over_with_all_it_knows(self, link: bus.Bus, connect: Connect) -> None:
         async with contextlib.AsyncExitStack() as first:

@@ -304,6 +304,18 @@ async def test_without_rights_hosts_register_themselves(
     assert (await until(lambda: house.alive("two"))).interfaces == 0
 
 
+async def test_whom_zabbix_takes_for_running(house: House, until: Until) -> None:
+    """What the forwarder asks when it starts: an instance may have died while nobody listened."""
+    await house.beat()
+    await house.beat(instance="two")
+    await until(house.alive)
+    await until(lambda: house.alive("two"))
+    await house.beat(0, instance="two")
+    await until(lambda: house.retired("two"))
+    found = await house.system.instances()
+    assert [one for one in found if one.service == house.service] == [port.Instance(house.service, "one")]
+
+
 async def test_a_hundred_at_once(house: House, until: Until) -> None:
     instances = [f"i{number}" for number in range(100)]
     began = time.monotonic()

@@ -117,6 +117,13 @@ class TestStopping:
         service.snapshot(measured("one", 1.0, START + 5 * SECOND), START + 5 * SECOND)
         assert service.aggregates(START + 5 * SECOND).heard == 1
 
+    def test_one_that_was_only_spoken_of_counts_when_it_speaks(self) -> None:
+        """Its clock may be an hour behind the one by which it was called vanished."""
+        service = make()
+        service.heartbeat(heartbeat(at=START, boot="", state=0), START)
+        service.heartbeat(heartbeat(at=START - 3600 * SECOND), START + SECOND)
+        assert service.aggregates(START + SECOND).running == 1
+
     def test_the_next_life_counts_and_the_last_words_of_the_earlier_do_not(self) -> None:
         service = make()
         service.heartbeat(heartbeat(at=START + SECOND, boot="b2"), START + SECOND)

@@ -54,6 +54,29 @@ def test_snapshots_from_before_the_stop_do_not_revive() -> None:
     assert silent(known, 500.0) == ["one"]
 
 
+def test_one_that_is_expected_is_silent_like_anybody() -> None:
+    known = roster.Roster()
+    known.expect("web", "one", 100.0, START)
+    assert silent(known, 130.0) == []
+    assert silent(known, 130.1) == ["one"]
+
+
+def test_one_that_was_heard_is_not_expected_anew() -> None:
+    known = roster.Roster()
+    known.heartbeat(heartbeat(), 100.0)
+    known.expect("web", "one", 120.0, START)
+    assert silent(known, 130.1) == ["one"]
+
+
+def test_what_it_says_itself_counts_more_than_what_was_said_about_it() -> None:
+    """It was expected, called vanished by our clock, and comes back with a clock an hour behind."""
+    known = roster.Roster()
+    known.expect("web", "one", 100.0, START)
+    known.heartbeat(heartbeat(at=START + 40 * SECOND, boot="", state=0), 140.0)
+    assert known.heartbeat(heartbeat(at=START - 3600 * SECOND), 141.0)
+    assert [one.state for one in known.heartbeats()] == [1]
+
+
 def test_a_word_about_it_sorts_among_its_own() -> None:
     """Its clock may be an hour behind ours: what we say for it must not outrun what it says itself."""
     known = roster.Roster()

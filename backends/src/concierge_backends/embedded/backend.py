@@ -60,6 +60,9 @@ class Backend:
             if change:
                 self._tell(change.problem.event_id, _body(watched, change))
 
+    async def instances(self) -> list[port.Instance]:
+        return []
+
     async def report(self, report: port.Report) -> None:
         self.history.report(report)
 

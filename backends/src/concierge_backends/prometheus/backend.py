@@ -82,6 +82,9 @@ class Backend:
     async def aggregates(self, aggregates: port.Aggregates) -> None:
         await self._send("PUT", _group(aggregates.service), exposition.aggregates(aggregates))
 
+    async def instances(self) -> list[port.Instance]:
+        return []
+
     async def report(self, report: port.Report) -> None:
         """Push what was last done to a service; an alert has no place for a comment."""
         event = report.event

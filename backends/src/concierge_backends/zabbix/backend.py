@@ -148,6 +148,10 @@ class Backend:
         if event_id and said and self._config.monitoring.zabbix.api_token_file:
             await comments.write(await self._door(), event_id, said)
 
+    async def instances(self) -> list[port.Instance]:
+        """Return whose hosts are enabled; none without a host keeper, who could not retire them either."""
+        return await self.keeper.instances() if self.keeper else []
+
     async def problems(self, source: str) -> list[messages.Trigger]:
         """Return what is open now; raise Permanent without an API."""
         return await problems.read(await self._door(), source, datetime.now(UTC), self._config)

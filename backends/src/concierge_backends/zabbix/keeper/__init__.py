@@ -13,8 +13,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
-from concierge_backends.zabbix import hosts
-from concierge_backends.zabbix.keeper import arrivals, departures, retire, session
+from concierge_backends import port
+from concierge_backends.zabbix import hosts, names
+from concierge_backends.zabbix.keeper import arrivals, census, departures, retire, session
 from concierge_proto import errors, messages, settings
 
 LONGEST = 60.0
@@ -62,6 +63,17 @@ class Keeper:
     def hold(self) -> None:
         """This process holds the lease."""
         self._held = time.monotonic()
+
+    async def instances(self) -> list[port.Instance]:
+        """Return whose hosts are enabled. Raises Temporary, Permanent."""
+        found = [
+            (census.service(one, self._config), one.name) for one in await self._session.call(census.enabled)
+        ]
+        return [
+            port.Instance(service, names.instance(self._config, service, name))
+            for service, name in found
+            if service
+        ]
 
     async def run(self) -> None:
         """Work until cancelled."""
