@@ -72,7 +72,11 @@ async def test_a_receipt_says_what_became_of_each_value(
         "2 have no item yet: they will be sent once more",
     ):
         assert reason in found.detail
-    assert (sent.time_ns, "1.5") in [(at, f"{float(text):g}") for at, text in await stored(door, good)]
+
+    async def written() -> bool:
+        return sent.time_ns in [at for at, text in await stored(door, good) if float(text) == 1.5]
+
+    assert await until(written)
     assert await until(lambda: stored(door, words, 4)) == [(sent.time_ns, "größe")]
 
 

@@ -60,10 +60,8 @@ async def prepared(mine: own.Own, system: backend.Backend, until: Until) -> None
     )
     await system.discovery(found)
 
-    async def complete() -> bool:
-        return (await system.snapshot(large(0))).processed == TAKEN
-
-    await until(complete)
+    last = [f"timer[{NAMES[-1]},{field}]" for field in WITH_ITEMS]
+    await until(lambda: own.accepts(mine.node, HOST, *last))
 
 
 async def delivered(system: backend.Backend, snapshot: messages.Snapshot) -> port.Delivered:

@@ -105,7 +105,7 @@ class Account:
 
     def tell(self, rows: Iterable[packets.Row], live: Collection[str]) -> None:
         """Remember the newest time of the keys in `live`."""
-        for row in rows:
+        for row in rows if live else ():
             if row.key in live:
                 self.told[row.key] = max(self.told.get(row.key, 0), nanoseconds(row))
 

@@ -73,7 +73,8 @@ class Delivery:
         known = await self._inquiry.traits(host)
         live = self._live(host) | known.watched
         fit, refused = traits.fitting(rows, known)
-        due = [row for row in fit if not host.account.void(row, live)]
+        told = live & host.account.told.keys()
+        due = [row for row in fit if not host.account.void(row, told)] if told else fit
         if len(due) < len(fit):
             refused[_OLD] += len(fit) - len(due)
         fate = await self._account(host, due, await self._send(host, due, live), refused)
@@ -114,12 +115,14 @@ class Delivery:
             self._found(host, rows)
             return Fate(taken, 0, 0, refused)
         missed = await self._inquiry.missed(host, rows, failed)
-        refused += Counter(missed.troubled[row.key] for row in rows if row.key in missed.troubled)
-        lost = [row for row in rows if _lost(row, missed)]
-        room = self._waiting < MOST
-        hopeful = [row for row in lost if room and row.key not in host.account.given_up]
+        troubled = missed.troubled
+        why = Counter(troubled[row.key] for row in rows if row.key in troubled) if troubled else Counter()
+        refused += why
+        lost = _lost(rows, missed)
+        hopeless = host.account.given_up
+        hopeful = [row for row in lost if row.key not in hopeless] if self._waiting < MOST else []
         self._park(host, hopeful)
-        left = max(0, failed - sum(1 for row in rows if row.key in missed.troubled))
+        left = max(0, failed - why.total())
         gone = min(left, len(lost) - len(hopeful)) if missed.sure else 0
         return Fate(taken, left - gone, gone, refused)
 
@@ -194,13 +197,15 @@ class Delivery:
 
     async def _late(self, host: hosts.Host, rows: Sequence[packets.Row], taken: int) -> None:
         """Some of what waits was taken: find out which."""
-        missed = inquiry.Missed((), {})
+        missed = inquiry.Missed(set(), {})
         if taken < len(rows):
             missed = await self._inquiry.missed(host, rows, len(rows) - taken)
         self._settle(host, missed.troubled.keys(), "refused")
         if missed.sure:
-            self._settle(host, {row.key for row in rows} - set(missed.unknown))
+            self._settle(host, {row.key for row in rows} - missed.unknown)
 
 
-def _lost(row: packets.Row, missed: inquiry.Missed) -> bool:
-    return row.key in missed.unknown or not (missed.sure or row.key in missed.troubled)
+def _lost(rows: Sequence[packets.Row], missed: inquiry.Missed) -> list[packets.Row]:
+    if missed.sure:
+        return [row for row in rows if row.key in missed.unknown]
+    return [row for row in rows if row.key not in missed.troubled]

@@ -3,7 +3,7 @@
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from concierge_backends.zabbix import api, hosts, items, packets, sift, traits
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 class Missed(NamedTuple):
     """What is known of the values that were not taken."""
 
-    unknown: Collection[str]
+    unknown: frozenset[str] | set[str]
     """Keys without an item."""
     troubled: Mapping[str, str]
     """Key to why Zabbix will not take its values."""
@@ -37,7 +37,8 @@ class Missed(NamedTuple):
 
     def count(self, rows: Sequence[packets.Row]) -> int:
         """Return how many of these values it is about."""
-        return sum(1 for row in rows if row.key in self.unknown or row.key in self.troubled)
+        about = self.unknown | self.troubled.keys()
+        return sum(row.key in about for row in rows)
 
 
 class Inquiry:
@@ -85,15 +86,18 @@ class Inquiry:
         return await self._items.about(host.name, now)
 
     async def _by_parts(self, host: hosts.Host, rows: Sequence[packets.Row], failed: int) -> Missed:
-        keys = {row.key for row in rows}
         if failed == len(rows):
+            keys = {row.key for row in rows}
             return Missed(keys, dict.fromkeys(keys, _silence(host)) if _silence(host) else {})
         account, now = host.account, time.monotonic()
-        if Missed(account.sifted, {}).count(rows) != failed and now - account.sifted_at >= RESIFT:
+        found = Missed(account.sifted, {})
+        if found.count(rows) == failed:
+            return found
+        if now - account.sifted_at >= RESIFT:
             account.sifted_at = now
             refused = await sift.refused(lambda part: self._send(host.name, part), rows, failed)
             account.sifted = frozenset(row.key for row in refused)
-        found = Missed(keys & account.sifted, {})
+        found = Missed(account.sifted, {})
         return found._replace(sure=found.count(rows) >= failed)
 
     async def _ask(
@@ -140,10 +144,10 @@ async def pushed(door: api.Api, rows: Sequence[packets.Row]) -> dict[str, str]:
 def _compare(host: hosts.Host, rows: Sequence[packets.Row], known: items.Known, failed: int) -> Missed:
     """Hold what the API says against what was counted; a trouble that is only possible counts where it fits."""
     if known.trouble and failed == len(rows):
-        return Missed((), dict.fromkeys((row.key for row in rows), known.trouble))
+        return Missed(set(), dict.fromkeys((row.key for row in rows), known.trouble))
     unknown = {row.key for row in rows if row.key not in known.items}
-    reasons = known.items | host.account.reasons
-    every = {row.key: reasons[row.key] for row in rows if reasons.get(row.key)}
+    reasons = known.troubled | host.account.reasons
+    every = {row.key: reasons[row.key] for row in rows if row.key in reasons} if reasons else {}
     if (found := Missed(unknown, every)).count(rows) == failed:
         return found
     return Missed(unknown, {key: why for key, why in every.items() if not why.startswith(traits.PERHAPS)})

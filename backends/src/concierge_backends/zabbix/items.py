@@ -27,8 +27,10 @@ _log = logging.getLogger(__name__)
 class Known(NamedTuple):
     """The items of one host, as the API told them at `at` (monotonic)."""
 
-    items: dict[str, str]
-    """Key to why it can take no value; "" where it can."""
+    items: frozenset[str]
+    """All keys."""
+    troubled: dict[str, str]
+    """Key to why it takes no value, of those that do not."""
     trouble: str
     """Why the host takes none at all; "" when it does."""
     at: float
@@ -125,13 +127,15 @@ async def known(way: int, door: api.Api, names: list[str]) -> dict[str, Known]:
     found = await hosts(door, names)
     output = ["hostid", "key_", "status", "type", "allow_traps", "trapper_hosts"]
     listed = await door.call("item.get", {"hostids": list(found), "output": output}) if found else []
-    items: dict[str, dict[str, str]] = {hostid: {} for hostid in found}
-    for item in listed:
-        items[item["hostid"]][item["key_"]] = traits.trouble(item)
     return {
-        host["host"]: Known(items[hostid], traits.unmonitored(host, way), at)
+        host["host"]: _known(_of(listed, hostid), traits.unmonitored(host, way), at)
         for hostid, host in found.items()
     }
+
+
+def _known(listed: Collection[dict[str, Any]], trouble: str, at: float) -> Known:
+    troubled = {item["key_"]: why for item in listed if (why := traits.trouble(item))}
+    return Known(frozenset(item["key_"] for item in listed), troubled, trouble, at)
 
 
 async def kinds(door: api.Api, names: list[str]) -> dict[str, traits.Traits]:

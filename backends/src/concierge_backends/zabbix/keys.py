@@ -24,6 +24,15 @@ def key(kind: str, name: str, field: str) -> str | None:
     return None if quoted is None else _possible(f"{kind}[{quoted},{field}]")
 
 
+@lru_cache(maxsize=32)
+def table(kind: str, fields: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the keys of a whole block, row by row; "" for those that Zabbix cannot have.
+
+    Instances of one service share it: what is measured changes seldom.
+    """
+    return tuple(key(kind, name, field) or "" for name in names for field in fields)
+
+
 @lru_cache(maxsize=65536)
 def parameter(text: str) -> str | None:
     r"""Return one parameter of a key; None where Zabbix refuses to quote it (it would end in `\`)."""

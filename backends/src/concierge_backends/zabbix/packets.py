@@ -57,20 +57,23 @@ def rows(host: str, snapshot: messages.Snapshot) -> tuple[list[Row], Counter[str
     clock, ns = divmod(snapshot.time_ns, 1_000_000_000)
     found: list[Row] = []
     for block in snapshot.blocks:
-        for name, field, value in block.cells():
-            why = _unfit(block.kind, value)
-            key = None if why else keys.key(block.kind, name, field)
-            if key is None:
-                refused[why or "a name that Zabbix cannot quote"] += 1
+        table = keys.table(block.kind, block.fields, block.names)
+        for key, value in zip(table, block.values, strict=True):
+            if value is None:
+                continue
+            odd = isinstance(value, str) or not math.isfinite(value)
+            why = (odd and _unfit(block.kind, value)) or (not key and "a name that Zabbix cannot quote")
+            if why:
+                refused[why] += 1
             else:
                 found.append(Row(host, key, str(value), clock, ns))
     return found, refused
 
 
 def _unfit(kind: str, value: messages.Value) -> str:
-    if isinstance(value, str):
-        return "" if kind == keys.ITEM and "\x00" not in value else "text where a number belongs"
-    return "" if math.isfinite(value) else "not a finite number"
+    if not isinstance(value, str):
+        return "not a finite number"
+    return "" if kind == keys.ITEM and "\x00" not in value else "text where a number belongs"
 
 
 def values(batch: Iterable[Row]) -> bytes:

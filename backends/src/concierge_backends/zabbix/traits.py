@@ -59,7 +59,7 @@ def fitting(rows: Sequence[packets.Row], traits: Traits) -> tuple[Sequence[packe
 
     Zabbix would count those as processed, drop them, and call the item unsupported.
     """
-    if not any(row.key in traits.types for row in rows):
+    if not traits.types or not any(row.key in traits.types for row in rows):
         return rows, Counter()
     refused: Counter[str] = Counter()
     found = []

@@ -81,7 +81,7 @@ class Trapper:
         return accepted
 
     def _remember(self, host: str, wire: bytes, batch: Sequence[packets.Row], live: Collection[str]) -> None:
-        lasting = [row for row in batch if row.key not in live]
+        lasting = [row for row in batch if row.key not in live] if live else batch
         if lasting:
             own = wire if len(lasting) == len(batch) else framing.pack(packets.values(lasting))
             self._accepted.note(host, own, len(lasting))
