@@ -27,6 +27,7 @@ class Api:
     def __init__(self, session: Any, url: str) -> None:
         self._session = session
         self._url = url
+        self.version = str(session.version)
         self.seven: bool = session.version.major >= 7.0  # noqa: PLR2004 - the version
         """Whether the names of 7.0 apply; those of 6.0 do not work there, and the other way round."""
 
