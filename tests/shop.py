@@ -10,12 +10,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
-from concierge_backends.zabbix import api
-from concierge_backends.zabbix.provision import people
 from tests import command, containers, image, peer
 
 SCENE = Path(__file__).parents[1] / "compose" / "shop"
-TOKEN = "secrets/zabbix-token"
 WITHOUT = shutil.ignore_patterns("secrets", ".env")
 
 
@@ -56,13 +53,6 @@ class Shop(NamedTuple):
         )
         return len(found.split())
 
-    async def trusted(self, door: api.Api) -> None:
-        """Write a token of the user that `concierge zabbix apply` made, as an administrator would."""
-        (user,) = await door.call("user.get", {"filter": {"username": [people.USER]}})
-        made = await door.call("token.create", {"name": self.service, "userid": user["userid"]})
-        (generated,) = await door.call("token.generate", made["tokenids"])
-        (self.folder / TOKEN).write_text(generated["token"])
-
     @contextlib.asynccontextmanager
     async def up(self) -> AsyncIterator[None]:
         """Run the project and `concierge up` while the context is open."""
@@ -93,7 +83,7 @@ def prepared(folder: Path, server: Zabbix, service: str) -> Shop:
         "MONITORING__BACKENDS": '["zabbix"]',
         "MONITORING__ZABBIX__SERVERS": json.dumps([server.trapper]),
         "MONITORING__ZABBIX__API_URL": server.api,
-        "MONITORING__ZABBIX__API_TOKEN_FILE": str(folder / TOKEN),
+        "MONITORING__ZABBIX__API_TOKEN_FILE": "secrets/zabbix-token",
         "GATEWAY__LISTEN": gateway,
         "TARGETS__SHOP__HOST": engine,
         "TARGETS__SHOP__PROJECT": project,

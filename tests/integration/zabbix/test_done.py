@@ -36,10 +36,10 @@ async def test_an_administrators_first_hour(scene: shop.Shop, zabbix: shop.Zabbi
 
     login = api.Login(user=zabbix.user, password=zabbix.password)
     async with api.connect(zabbix.api, login) as door:
-        await scene.trusted(door)
         async with scene.up():
             assert await until(lambda: value(door, scene, "service.running")) == "1"
             assert await scene.running() == 1
+            assert await until(lambda: measured(door, scene))
 
             scene.load(1.2)
             comment = await until(lambda: commented(door, scene))
@@ -57,6 +57,17 @@ async def value(door: api.Api, scene: shop.Shop, key: str) -> str:
     question = {"host": f"service {scene.service}", "filter": {"key_": key}, "output": ["lastvalue"]}
     (found,) = await door.call("item.get", question)
     return str(found["lastvalue"]).lstrip("0")
+
+
+async def measured(door: api.Api, scene: shop.Shop) -> bool:
+    """Whether the instance has a value of an item that was made by discovery."""
+    (group,) = await door.call("hostgroup.get", {"filter": {"name": [f"Concierge/{scene.service}"]}})
+    question = {
+        "groupids": group["groupid"],
+        "search": {"key_": "timer[checkout,p95]"},
+        "output": ["lastclock"],
+    }
+    return any(item["lastclock"] != "0" for item in await door.call("item.get", question))
 
 
 async def commented(door: api.Api, scene: shop.Shop) -> dict[str, Any]:
