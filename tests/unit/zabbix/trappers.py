@@ -27,6 +27,8 @@ class Trapper:
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.requests: list[dict[str, Any]] = []
+        self.bodies: list[bytes] = []
+        """What came, unpacked."""
         self.address = ""
 
     def values(self) -> list[dict[str, Any]]:
@@ -39,7 +41,8 @@ class Trapper:
         try:
             head = await reader.readexactly(13)
             body = await reader.readexactly(struct.unpack("<I", head[5:9])[0])
-            request = json.loads(zlib.decompress(body) if head[4] & 2 else body)
+            self.bodies.append(zlib.decompress(body) if head[4] & 2 else body)
+            request = json.loads(self.bodies[-1])
             self.requests.append(request)
             answer = self.answer(request)
             data = answer if isinstance(answer, bytes | None) else await answer
