@@ -64,3 +64,19 @@ def test_rubbish_ends(content: bytes, head: bytes) -> None:
         assert len(body.inflate(head + content, 500)) <= 500
     except zlib.error:
         return
+
+
+@given(
+    st.binary(max_size=30), st.sampled_from([b"", b" \n", b"\xef\xbb\xbf", b"  \t" * 20]), st.integers(1, 9)
+)
+def test_how_it_begins_does_not_depend_on_the_chunks(content: bytes, head: bytes, size: int) -> None:
+    whole = head + content
+    begin, again = body.peeked(whole[at : at + size] for at in range(0, len(whole), size))
+    assert b"".join(again) == whole.lstrip()
+    assert whole.lstrip().startswith(begin)
+    assert len(begin) >= min(4, len(whole.lstrip()))
+
+
+def test_blanks_without_end_cost_nothing() -> None:
+    begin, again = body.peeked([b" " * 65536] * 1000)
+    assert (begin, b"".join(again)) == (b"", b"")

@@ -2,6 +2,7 @@
 
 import http.client
 import io
+import itertools
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 
@@ -9,6 +10,8 @@ from concierge_proto import errors
 
 CHUNK = 64 * 1024
 """Bytes: small enough for the allocator to keep, larger ones would be mapped anew each time."""
+_ENOUGH = 4
+"""Bytes that tell JSON from text: a mark of UTF-8 and a brace."""
 _PLAIN = {"", "identity"}
 _SQUEEZED = {"gzip", "x-gzip", "deflate"}
 _ANY_HEADER = 47
@@ -52,6 +55,15 @@ def joined(pieces: Iterable[bytes]) -> bytes:
     for piece in pieces:
         whole.write(piece)
     return whole.getvalue()
+
+
+def peeked(pieces: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return how a document begins, without the blanks before it, and all of it."""
+    rest = iter(pieces)
+    begin = b""
+    while len(begin) < _ENOUGH and (more := next(rest, b"")):
+        begin = (begin + more).lstrip()
+    return begin, itertools.chain([begin], rest)
 
 
 def inflate(content: bytes, most: int) -> bytes:

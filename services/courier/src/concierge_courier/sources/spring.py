@@ -1,6 +1,5 @@
 """Spring Boot: 2 and 3 at /actuator/prometheus, 1 at /metrics. Which one it is shows at the first answer."""
 
-import itertools
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
@@ -53,10 +52,8 @@ class Decoder:
 
     def stream(self, chunks: Iterable[bytes], name: str = "spring") -> port.Reading:
         """Return the same of what comes chunk by chunk."""
-        rest = iter(chunks)
-        first = next(filter(bytes.strip, rest), b"")
-        whole = itertools.chain([first], rest)
-        if not first.lstrip().startswith(b"{"):
+        begin, whole = body.peeked(chunks)
+        if not begin.startswith(b"{"):
             return self._text.stream(whole, name)
         found = cells.parse(body.joined(whole))
         if isinstance(found, dict) and found.keys() == {"names"}:
