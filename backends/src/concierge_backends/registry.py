@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
+from msgspec import structs
+
 from concierge_backends import port
 from concierge_proto import errors, settings
 
@@ -14,6 +16,9 @@ BACKENDS = {
     "zabbix": "concierge_backends.zabbix.backend:open",
 }
 """`monitoring.backends` to what opens it."""
+
+_CLUSTER = "zabbix-"
+"""How the name of a backend begins that is one of `monitoring.clusters`."""
 
 WEBHOOKS = {
     "alertmanager": "concierge_backends.prometheus.webhook:read",
@@ -41,16 +46,26 @@ def open_backend(
     """Return the backend `name`, open as long as its context.
 
     Args:
-        name: One of BACKENDS.
+        name: One of BACKENDS, or `zabbix-NAME` for `[monitoring.clusters.NAME]`.
         config: The settings.
         options: `webhook_secret` and `gateway_url`, for the one that calls the gateway itself.
 
     Raises:
         Permanent: There is no such backend, or its library is not installed.
     """
+    cluster = name.removeprefix(_CLUSTER)
+    if cluster != name and cluster in config.monitoring.clusters:
+        own = structs.replace(config.monitoring, zabbix=config.monitoring.clusters[cluster])
+        named = _entry(BACKENDS, "zabbix", "")(structs.replace(config, monitoring=own), name)
+        return cast("AbstractAsyncContextManager[port.System]", named)
     entry = _entry(BACKENDS, name, "monitoring.backends: no backend")
     given = options if name == "embedded" else {}
     return cast("AbstractAsyncContextManager[port.System]", entry(config, **given))
+
+
+def backends(config: settings.Settings) -> list[str]:
+    """Return what `monitoring.backends` may name."""
+    return [*BACKENDS, *(_CLUSTER + name for name in config.monitoring.clusters)]
 
 
 def source(name: str, found: settings.Source, monitoring: settings.Monitoring) -> port.Webhook:

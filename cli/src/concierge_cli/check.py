@@ -39,9 +39,9 @@ def check(context: typer.Context, json: output.Json = False) -> None:
 def verify(found: settings.Settings) -> None:
     """Raise Permanent or Malformed with the path of the first mistake that the types cannot show."""
     for name in found.monitoring.backends:
-        if name not in registry.BACKENDS:
+        if name not in registry.backends(found):
             raise errors.Permanent(
-                f"monitoring.backends: no backend {name!r}: there is {', '.join(registry.BACKENDS)}"
+                f"monitoring.backends: no backend {name!r}: there is {', '.join(registry.backends(found))}"
             )
     for name, source in found.gateway.sources.items():
         for field in ("secret_file", "token_file"):

@@ -71,6 +71,11 @@ async def running(version: str, more: Mapping[str, object] | None = None) -> Asy
         yield Own(server, await stack.enter_async_context(api.connect(server.address, LOGIN)))
 
 
+def trapper_of(version: str) -> str:
+    """Address of the shared server of this version."""
+    return os.environ[f"PEER_{version.upper()}_TRAPPER"]
+
+
 async def host(door: api.Api, name: str, **more: object) -> str:
     """Make a host in a group of its own; return its id."""
     (group,) = (await door.call("hostgroup.create", {"name": name}))["groupids"]

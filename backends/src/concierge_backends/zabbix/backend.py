@@ -33,12 +33,14 @@ _log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def open(config: settings.Settings) -> AsyncIterator["Backend"]:  # noqa: A001 - zabbix.backend.open
+async def open(  # noqa: A001 - zabbix.backend.open
+    config: settings.Settings, name: str = "zabbix"
+) -> AsyncIterator["Backend"]:
     """Yield the backend; with `api_url` and a token it also knows open problems. Raises Permanent."""
     own = config.monitoring.zabbix
     door = trapper.Trapper(own.servers, own.timeout, secure.context(own), own.connections)
     async with contextlib.AsyncExitStack() as stack:
-        backend = Backend(config, door, stack)
+        backend = Backend(config, door, stack, name)
         stack.push_async_callback(backend.close)
         if own.api_token_file:
             greeting = asyncio.create_task(backend.greet(), name="zabbix api")
@@ -52,11 +54,10 @@ async def open(config: settings.Settings) -> AsyncIterator["Backend"]:  # noqa: 
 class Backend:
     """`port.Backend` and `port.Problems` on a Zabbix server."""
 
-    name = "zabbix"
-
     def __init__(
-        self, config: settings.Settings, door: trapper.Trapper, stack: contextlib.AsyncExitStack
+        self, config: settings.Settings, door: trapper.Trapper, stack: contextlib.AsyncExitStack, name: str
     ) -> None:
+        self.name = name
         self._config = config
         self._trapper = door
         self._stack = stack

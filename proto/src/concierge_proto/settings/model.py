@@ -41,7 +41,10 @@ class Nats(_Section, frozen=True, kw_only=True):
 
 
 class Zabbix(_Section, frozen=True, kw_only=True):
-    """`[monitoring.zabbix]`."""
+    """`[monitoring.zabbix]`: `[monitoring.clusters.NAME]` is one more of these, called `zabbix-NAME` in `backends`.
+
+    Each cluster has its own queue and its own receipts, and one that is away delays no other.
+    """
 
     servers: tuple[str, ...] = ("127.0.0.1:10051",)
     """Trapper addresses `host:port`; with several, nodes of one cluster, tried in order."""
@@ -95,6 +98,7 @@ class Monitoring(_Section, frozen=True, kw_only=True):
     """One, or several side by side while you migrate. The first is the primary one."""
     zabbix: Zabbix = Zabbix()
     prometheus: Prometheus = Prometheus()
+    clusters: dict[str, Zabbix] = {}
 
 
 class Source(_Section, frozen=True, kw_only=True):
