@@ -4,16 +4,17 @@ import asyncio
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import httpx
 import msgspec
 import typer
 
 from concierge_cli import output, sourcefile
 from concierge_cli.zabbix import options
-from concierge_gateway import authenticate
 from concierge_proto import errors, identity, settings, signature, subjects
+
+if TYPE_CHECKING:
+    import httpx
 
 app = typer.Typer(help="Sources of webhooks.", no_args_is_help=True)
 
@@ -157,6 +158,8 @@ def _find(config: settings.Settings, name: str) -> settings.Source:
 
 
 def _row(config: settings.Settings, name: str) -> Row:
+    from concierge_gateway import authenticate  # noqa: PLC0415 - see up.py
+
     found, problem = config.gateway.sources[name], ""
     keys: list[bytes] = []
     tokens: list[str] = []
@@ -195,23 +198,27 @@ def _tell(config: settings.Settings, name: str, file: Path, *, json: bool) -> No
 
 
 def _proven(name: str, found: settings.Source, body: bytes) -> dict[str, str]:
+    from concierge_gateway import authenticate  # noqa: PLC0415 - see up.py
+
     keys, tokens = authenticate.proofs(name, found, [])
     if keys:
         return signature.headers(keys[0], identity.mint(), int(time.time()), body)
     return {"authorization": f"Bearer {tokens[0]}"}
 
 
-async def _post(url: str, body: bytes, proof: dict[str, str]) -> httpx.Response:
+async def _post(url: str, body: bytes, proof: dict[str, str]) -> "httpx.Response":
+    import httpx  # noqa: PLC0415 - see up.py
+
     headers = {"content-type": "application/json", **proof}
     try:
-        async with httpx.AsyncClient(timeout=10) as http:
+        async with httpx.AsyncClient(timeout=30) as http:
             return await http.post(url, content=body, headers=headers)
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__
         raise errors.Permanent(f"{url}: {reason}; does `concierge up` or `concierge gateway` run?") from None
 
 
-def _said(answer: httpx.Response) -> dict[str, Any]:
+def _said(answer: "httpx.Response") -> dict[str, Any]:
     try:
         return dict(answer.json())
     except ValueError:

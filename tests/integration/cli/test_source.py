@@ -23,12 +23,13 @@ async def test_from_nothing_to_a_rotated_secret(desk: Desk) -> None:
     first = file.read_text().strip()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert first not in added.out + added.err
-    for kind in ("alertmanager", "grafana", "generic"):
+    for kind in ("grafana", "generic"):
         assert (await desk.say("source", "add", kind, "--kind", kind)).code == 0
     async with desk.up():
-        for name in ("zabbix", "alertmanager", "grafana", "generic"):
+        for name in ("zabbix", "grafana", "generic"):
             tried = await desk.say("source", "test", name, "--json")
-            assert (tried.code, tried.json[0]["status"]) == (0, 202), tried.out
+            assert tried.code == 0, tried
+            assert tried.json[0]["status"] == 202
         assert (await desk.say("source", "rotate", "zabbix")).code == 0
         second, *old = file.read_text().split()
         assert (old, second != first) == ([first], True)
