@@ -2,7 +2,7 @@
 
 import typer
 
-from concierge_cli.zabbix import doctor, provision, templates
+from concierge_cli.zabbix import backup, doctor, provision, templates
 
 app = typer.Typer(help="Zabbix.", no_args_is_help=True)
 
@@ -15,5 +15,7 @@ def zabbix() -> None:
 app.command()(provision.plan)
 app.command()(provision.apply)
 app.command()(provision.destroy)
+app.command()(backup.export)
+app.command("import")(backup.restoring)
 app.command()(templates.templates)
 app.command()(doctor.doctor)

@@ -19,11 +19,14 @@ from concierge_backends.zabbix.provision import (
     services,
     tokens,
 )
+from concierge_backends.zabbix.provision.backup import restore as backup
+from concierge_backends.zabbix.provision.backup import save
+from concierge_backends.zabbix.provision.backup.save import Saved
 from concierge_backends.zabbix.provision.ledger import Change
 from concierge_backends.zabbix.provision.library import application, service
 from concierge_proto import settings
 
-__all__ = ["Change", "apply", "destroy"]
+__all__ = ["Change", "Saved", "apply", "destroy", "export", "restore"]
 
 
 async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
@@ -81,6 +84,30 @@ async def destroy(
     async with api.connect(url or own.api_url, login, own.ca_file) as door:
         book = ledger.Ledger(door, dry_run=dry_run)
         await removal.everything(book)
+        return book.changes
+
+
+async def export(
+    config: settings.Settings, *, url: str = "", login: api.Login, everything: bool = False
+) -> Saved:
+    """Return a back-up of what is ours, or of all there is. Raises Temporary, Permanent."""
+    own = config.monitoring.zabbix
+    async with api.connect(url or own.api_url, login, own.ca_file) as door:
+        book = ledger.Ledger(door, dry_run=True)
+        return await (save.everything(book) if everything else save.ours_alone(book))
+
+
+async def restore(
+    config: settings.Settings, saved: Saved, *, url: str = "", login: api.Login, dry_run: bool = False
+) -> list[Change]:
+    """Bring a back-up into a server, this one or another; with `dry_run` only say what would change.
+
+    Raises Temporary, Permanent as `apply` does; what was done stays, and the next call goes on from there.
+    """
+    own = config.monitoring.zabbix
+    async with api.connect(url or own.api_url, login, own.ca_file) as door:
+        book = ledger.Ledger(door, dry_run=dry_run)
+        await backup.everything(book, saved)
         return book.changes
 
 

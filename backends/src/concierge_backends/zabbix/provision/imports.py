@@ -20,6 +20,8 @@ KINDS = {
     "trigger_prototypes": "trigger prototype",
 }
 """Sections of an export that hold elements with a uuid."""
+NAMES = ("template", "host", "key", "name")
+"""Fields by which an element of an export is known, the best first."""
 _OURS = {"createMissing": True, "updateExisting": True}
 RULES: Doc = dict.fromkeys(("templates", "items", "discoveryRules", "triggers"), _OURS)
 """Nothing is deleted: what somebody added to a template of ours stays."""
@@ -74,6 +76,27 @@ async def _ids(book: ledger.Ledger, wanted: list[str]) -> dict[str, str]:
     found = await book.find("template.get", {"filter": {"host": wanted}, "output": ["host"]})
     ids = {doc["host"]: str(doc["templateid"]) for doc in found}
     return {name: ids.get(name, ledger.NEW + name) for name in wanted}
+
+
+def said(sections: Any) -> list[ledger.Change]:
+    """Return what an import would add or update, from `configuration.importcompare`; `[]` where that is nothing."""
+    return [
+        change
+        for section, found in dict(sections).items()
+        if section not in {"before", "after"}
+        for entry in [*found.get("added", ()), *found.get("updated", ())]
+        for change in (*_said(section, entry), *said(entry))
+    ]
+
+
+def _said(section: str, entry: Doc) -> Iterator[ledger.Change]:
+    after = entry["after"]
+    name = str(next((after[field] for field in NAMES if field in after), section))
+    kind = KINDS.get(section, section.replace("_", " ").removesuffix("s"))
+    if "before" not in entry:
+        yield ledger.Change("create", kind, name)
+    elif entry["before"] != after:
+        yield ledger.update(kind, name, entry["before"], after)
 
 
 class _Told(msgspec.Struct):

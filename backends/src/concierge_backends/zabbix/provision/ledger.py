@@ -143,12 +143,12 @@ def _replaced(other: Doc, ours: list[Doc]) -> bool:
 
 
 def same(have: Any, want: Any) -> bool:
-    """Compare what the API returns with what it was given: text for numbers, more fields, another order."""
+    r"""Compare what the API returns with what was given: text for numbers, more fields, another order, "\r\n"."""
     if isinstance(want, dict):
         return isinstance(have, dict) and all(same(have.get(key), value) for key, value in want.items())
     if isinstance(want, list):
         return isinstance(have, list) and len(have) == len(want) and _pair(have, want)
-    return str(have) == str(want)
+    return str(have).replace("\r\n", "\n") == str(want)
 
 
 def _pair(have: list[Any], want: list[Any]) -> bool:

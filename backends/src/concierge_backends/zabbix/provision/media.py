@@ -25,6 +25,8 @@ PARAMETERS = {
     "sent": "{DATE} {TIME}",
 }
 """What `webhook.Post` reads. Expanded once an alert and sent again byte for byte."""
+LINK = '{EVENT.TAGS."concierge.link"}'
+"""A tag that the script returns: Zabbix offers the link in the menu of the event."""
 ATTEMPTS, PAUSE, TIMEOUT = 5, 5, 5
 """Seconds: 5 x 5 + 4 x 5 = 45, less than the shortest escalation step."""
 
@@ -49,6 +51,9 @@ def media(gateway: str, front_end: str) -> Doc:
         "maxattempts": ATTEMPTS,
         "attempt_interval": f"{PAUSE}s",
         "process_tags": 1,
+        "show_event_menu": 1,
+        "event_menu_name": "Concierge: this incident",
+        "event_menu_url": LINK,
         "parameters": [{"name": name, "value": value} for name, value in parameters.items()],
         "message_templates": [
             {"eventsource": 0, "recovery": recovery, "subject": "{EVENT.NAME}", "message": "{EVENT.NAME}"}

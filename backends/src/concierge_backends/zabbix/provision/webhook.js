@@ -24,17 +24,33 @@ function ascii(text) {
     });
 }
 
-function tagsOf(reply) {
+function read(reply) {
     try {
-        return JSON.parse(reply).tags || {};
+        return JSON.parse(reply) || {};
     } catch (error) {
         return {};
     }
 }
 
+// What Zabbix puts on the event: the incident's id, and where to read of it.
+function tagsOf(answer) {
+    var tags = answer.tags || {}, incident = tags['concierge.correlation'];
+    if (incident) {
+        tags['concierge.link'] = gateway.replace(/\/webhooks\/.*$/, '') + '/v1/incidents/' + incident;
+    }
+    return tags;
+}
+
 var input = JSON.parse(value), gateway = input.gateway, secret = input.secret;
 delete input.gateway;
 delete input.secret;
+
+// The Test button sends macros as they are written.
+if (/^\{\$[^}]*\}$/.test(secret)) {
+    throw 'Zabbix fills in macros for real alerts only. To test, write the secret itself, as it stands in the ' +
+        'secret_file of the gateway, into the field "secret"; leave the other fields as they are. ' +
+        'To try everything, run `concierge zabbix doctor`.';
+}
 
 var body = ascii(JSON.stringify(input)),
     name = [input.event_id, input.event_value, input.event_update, input.action_id, input.sent].join('-'),
@@ -51,4 +67,5 @@ var reply = request.post(gateway, body), status = request.getStatus();
 if (status < 200 || status > 299) {
     throw 'Concierge answered ' + status + ': ' + String(reply).replace(/\s+/g, ' ').slice(0, 200);
 }
-return JSON.stringify({tags: tagsOf(reply)});
+var answer = read(reply);
+return JSON.stringify({tags: tagsOf(answer), answer: answer.decision + ': ' + answer.reason});
