@@ -224,3 +224,24 @@ async def test_what_never_gets_an_item_is_given_up_and_counted(
         found = await system.snapshot(own.snapshot(name, {"good": 2, "nowhere": 2}))
         assert (found.processed, found.parked, found.undiscovered) == (1, 0, 1)
         assert found.detail == "1 have no item"
+
+
+async def test_a_host_behind_a_proxy_is_named(
+    server: Server, door: api.Api, asking: settings.Settings, name: str, until: Until
+) -> None:
+    hostid = await own.host(door, name)
+    await own.item(door, hostid, "good")
+    assert await until(lambda: own.accepts(server.trapper, name, "good"))
+    proxy = {"name": name, "operating_mode": 0} if door.seven else {"host": name, "status": 5}
+    (proxyid,) = (await door.call("proxy.create", proxy))["proxyids"]
+    behind = {"monitored_by": 1, "proxyid": proxyid} if door.seven else {"proxy_hostid": proxyid}
+    await door.call("host.update", {"hostid": hostid, **behind})
+
+    async def closed() -> bool:
+        return not await own.accepts(server.trapper, name, "good")
+
+    assert await until(closed)
+    async with backend.open(asking) as system:
+        found = await system.snapshot(own.snapshot(name, {"good": 1}))
+    assert (found.processed, found.refused) == (0, 1)
+    assert "a proxy monitors: name the proxy in monitoring.zabbix.servers" in found.detail

@@ -46,6 +46,11 @@ def test_another_protocol_is_named(head: bytes) -> None:
         framing.width(head)
 
 
+def test_a_version_that_we_do_not_know_is_named() -> None:
+    with pytest.raises(errors.Temporary, match="unknown version answers there: flags 0x09"):
+        framing.width(b"ZBXD\x09")
+
+
 @pytest.mark.parametrize("announced", [1 << 31, framing.LIMIT + 1])
 def test_a_reply_of_absurd_size_is_not_read(announced: int) -> None:
     with pytest.raises(errors.Temporary, match="announced a reply"):

@@ -146,7 +146,8 @@ class Backend:
             host = names.service_host(self._config, report.event.service)
             await self._tell(host, outcomes.rows(host, report))
         event_id, said = comments.about(report, self._config), comments.comment(report)
-        if event_id and said and self._config.monitoring.zabbix.api_token_file:
+        asked_here = self.name == "zabbix"  # a further cluster has other events by the same ids
+        if asked_here and event_id and said and self._config.monitoring.zabbix.api_token_file:
             await comments.write(await self._door(), event_id, said)
 
     async def instances(self) -> list[port.Instance]:
