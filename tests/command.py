@@ -29,7 +29,8 @@ class Concierge:
         async with asyncio.timeout(PATIENCE):
             out, said = await child.communicate()
         if child.returncode:
-            raise RuntimeError(f"concierge {' '.join(words)}: {said.decode(errors='replace')[-2000:]}")
+            told = (out + said).decode(errors="replace")[-3000:]
+            raise RuntimeError(f"concierge {' '.join(words)} ended with {child.returncode}: {told}")
         return out.decode()
 
     @contextlib.asynccontextmanager

@@ -70,7 +70,8 @@ def prepared(folder: Path, server: Zabbix, service: str) -> Shop:
     shutil.copytree(SCENE, folder, dirs_exist_ok=True, ignore=WITHOUT)
     _rename(folder, service)
     (folder / "secrets").mkdir(mode=0o700)
-    (folder / "secrets/webhook").write_text(secrets.token_hex(16))
+    for name in ("webhook", "ping"):
+        (folder / "secrets" / name).write_text(secrets.token_hex(16))
     engine, base, outside = peer.need("docker"), peer.need("image"), os.environ["PEER_DOCKER_GATEWAY"]
     gateway, nats = f"127.0.0.1:{_free()}", _free()
     project = f"shop{secrets.token_hex(3)}"
@@ -84,7 +85,9 @@ def prepared(folder: Path, server: Zabbix, service: str) -> Shop:
         "MONITORING__ZABBIX__SERVERS": json.dumps([server.trapper]),
         "MONITORING__ZABBIX__API_URL": server.api,
         "MONITORING__ZABBIX__API_TOKEN_FILE": "secrets/zabbix-token",
+        "MONITORING__ZABBIX__KEEPER_TOKEN_FILE": "secrets/keeper-token",
         "GATEWAY__LISTEN": gateway,
+        "GATEWAY__PING_TOKEN_FILE": "secrets/ping",
         "TARGETS__SHOP__HOST": engine,
         "TARGETS__SHOP__PROJECT": project,
     }
