@@ -26,7 +26,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     arguments: dict[str, str] = {}
     """What other verbs need: `direction` (`in`, `out`, `both`) and `until` (RFC 3339) of a hold; `instance` (its name,
     host name or id; none: every one) of `restart` and `signal`; `signal` (`HUP`); `cpus` and `memory` (bytes) of
-    `resize`."""
+    `resize`; `trigger` (its name) and `value` (as the source wrote it) of a step inwards."""
     problem: str = ""
     """Key of the problem behind it, `source/event id`; empty for an operator's own command."""
     trigger_id: str = ""

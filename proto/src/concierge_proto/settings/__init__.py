@@ -4,6 +4,7 @@ from concierge_proto.settings.load import environment, load, parse, read_secret
 from concierge_proto.settings.model import (
     Forwarder,
     Gateway,
+    Limit,
     Monitoring,
     Nats,
     Observed,
@@ -26,6 +27,7 @@ __all__ = [
     "Duration",
     "Forwarder",
     "Gateway",
+    "Limit",
     "Monitoring",
     "Nats",
     "Observed",

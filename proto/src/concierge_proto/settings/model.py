@@ -251,6 +251,17 @@ class Observed(_Section, frozen=True, kw_only=True):
     """`KIND[NAME,FIELD]`; each gives avg, sum and max over fresh instances."""
 
 
+class Limit(_Section, frozen=True, kw_only=True):
+    """`[services.NAME.limit_out]` and `[services.NAME.limit_in]`: how many instances may come, or go, within a time."""
+
+    instances: Count = 0
+    """At most so many; 0: no such bound."""
+    percent: Count = 0
+    """At most this share of what ran when the time began, rounded up; 0: no such bound. Of both the smaller counts."""
+    per: Duration = Duration(600)
+    """The time, at most a day; it slides."""
+
+
 class Room(_Section, frozen=True, kw_only=True):
     """`[services.NAME.resize]`: how far `resize` may go. Without it there is none."""
 
@@ -279,6 +290,8 @@ class Service(_Section, frozen=True, kw_only=True):
     """Pause before the next step out, counted from convergence."""
     cooldown_in: Duration = Duration(300)
     """Pause before the next step in, counted from convergence."""
+    limit_out: Limit | None = None
+    limit_in: Limit | None = None
     cooldown_act: Duration = Duration(300)
     """Pause before the same `restart`, `signal` or `resize` again, counted from its end."""
     fresh: Duration = Duration(30)

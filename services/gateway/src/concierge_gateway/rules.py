@@ -146,7 +146,7 @@ def _command(
         target=config.services[trigger.service].target,
         verb=action.verb,
         amount=action.amount,
-        arguments=action.arguments or {},
+        arguments=action.arguments or _measured(trigger, action),
         problem=trigger.problem,
         trigger_id=trigger.id,
         correlation_id=trigger.correlation_id,
@@ -155,6 +155,13 @@ def _command(
         issued_at=trigger.received_at,
         expires_at=trigger.received_at + ttl,
     )
+
+
+def _measured(trigger: messages.Trigger, action: actions.Action) -> dict[str, str]:
+    """Return what a step inwards is judged by: what was measured, and by which trigger."""
+    if action.verb not in {"scale_in", "scale_to"} or not trigger.value:
+        return {}
+    return {"trigger": trigger.name, "value": trigger.value[:64]}
 
 
 def _command_id(trigger: messages.Trigger, action: actions.Action) -> str:

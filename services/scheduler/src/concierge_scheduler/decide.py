@@ -7,6 +7,8 @@ wish and leads it through the gates (`gates`); the first one that is shut decide
     held · changing · stale                         → waits
     at_max · at_min                                 → clamped; nothing when that leaves the count as it is
     cooldown                                        → waits
+    limit                                           → shortened; waits when nothing of it is left
+    would_return                                    → nothing: fewer instances would ask for more again
     no_change · dry_run                             → nothing
     ok                                              → act
 
@@ -18,7 +20,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from concierge_proto import identity, messages, settings
-from concierge_scheduler import bounds, fold, gates
+from concierge_scheduler import bounds, fold, gates, rate
 from concierge_scheduler.gates import Case, Ruling
 from concierge_scheduler.state import State
 
@@ -33,6 +35,8 @@ _GATES: tuple[_Gate, ...] = (
     gates.stale,
     gates.clamped,
     gates.cooldown,
+    gates.limited,
+    gates.projected,
     gates.no_change,
     gates.dry_run,
 )
@@ -65,8 +69,14 @@ def _case(
 ) -> Case:
     before = view.observed.wanted if view and view.observed else state.count or 0
     asked = fold.result(command, before)
-    wanted = _within(policy, before, asked)
-    return Case(policy, state, view or View(observed=None), now, command, before, asked, wanted)
+    bounded = _within(policy, before, asked)
+    limit = policy.limit_out if bounded > before else policy.limit_in if bounded < before else None
+    left = rate.left(limit, state.steps, before, now, outward=bounded > before) if limit else None
+    wanted = bounded
+    if left and left.room and not command.manual:
+        wanted = min(bounded, before + left.room) if bounded > before else max(bounded, before - left.room)
+    found = view or View(observed=None)
+    return Case(policy, state, found, now, command, before, asked, bounded, wanted, left)
 
 
 def _within(policy: settings.Service, before: int, asked: int) -> int:
@@ -76,7 +86,9 @@ def _within(policy: settings.Service, before: int, asked: int) -> int:
 
 
 def _act(case: Case) -> Ruling:
-    if case.wanted != case.asked:
+    if case.wanted != case.bounded and case.left:
+        return Ruling("act", "at_limit", f"asked for {case.asked}, {case.left.room} more may in the time")
+    if case.bounded != case.asked:
         return Ruling("act", *gates.clamp(case))
     return Ruling("act", "ok", f"{case.before} → {case.wanted}")
 

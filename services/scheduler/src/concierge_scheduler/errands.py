@@ -31,7 +31,7 @@ def judge(
 ) -> messages.Decision:
     """Lead one errand through its gates."""
     count = view.observed.wanted if view and view.observed else state.count or 0
-    case = Case(policy, state, view or bounds.View(observed=None), now, command, count, count, count)
+    case = Case(policy, state, view or bounds.View(observed=None), now, command, count, count, count, count)
     rulings = [gate(case) for gate in (_GATES if view else gates.BLIND)]
     ruling = next((one for one in rulings if one.verdict), None) or _act(case)
     return gates.decision(case, rulings, ruling, seen=bool(view and view.observed))

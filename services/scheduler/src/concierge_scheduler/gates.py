@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from concierge_proto import identity, messages, settings
-from concierge_scheduler import bounds, deeds, fold
+from concierge_scheduler import bounds, deeds, fold, rate
 from concierge_scheduler.state import State
 
 RECHECK = timedelta(seconds=2)
@@ -24,8 +24,11 @@ class Case(NamedTuple):
     command: messages.Command
     before: int
     asked: int
-    wanted: int
+    bounded: int
     """`asked`, within the bounds."""
+    wanted: int
+    """`bounded`, within what the limit of its direction has left; where it has nothing left, `bounded`."""
+    left: rate.Left | None = None
 
     @property
     def direction(self) -> str:
@@ -101,7 +104,7 @@ def stale(case: Case) -> Ruling:
 
 
 def clamped(case: Case) -> Ruling:
-    if case.wanted != case.before or case.asked == case.before:
+    if case.bounded != case.before or case.asked == case.before:
         said = f"asked for {case.asked}, bounds {case.policy.min} to {case.policy.max}"
         return Ruling(None, "bounds", said)
     return Ruling("nothing", *clamp(case))
@@ -109,7 +112,7 @@ def clamped(case: Case) -> Ruling:
 
 def clamp(case: Case) -> tuple[str, str]:
     """Return the reason code and the words for a number that the bounds have changed."""
-    over = case.asked > case.wanted
+    over = case.asked > case.bounded
     bound = f"max is {case.policy.max}" if over else f"min is {case.policy.min}"
     return "at_max" if over else "at_min", f"asked for {case.asked}, {case.before} now, {bound}"
 
@@ -128,6 +131,30 @@ def cooldown(case: Case) -> Ruling:
     if case.command.manual:
         return Ruling(None, "cooldown", f"{said}; an operator passes")
     return Ruling("wait", "cooldown", said, until)
+
+
+def limited(case: Case) -> Ruling:
+    if case.left is None or not case.direction:
+        return Ruling(None, "limit", "none in this direction")
+    left = case.left
+    said = f"{left.moved} of {left.allowed} have {'come' if case.direction == 'out' else 'gone'} in the time"
+    if case.command.manual:
+        return Ruling(None, "limit", f"{said}; an operator passes")
+    if left.room:
+        return Ruling(None, "limit", f"{said}, {left.room} more may")
+    return Ruling("wait", "limit", said, left.until or case.now + RECHECK)
+
+
+def projected(case: Case) -> Ruling:
+    if case.direction != "in":
+        return Ruling(None, "would_return", "not a step inwards")
+    found = rate.project(case.policy, case.command, case.before, case.wanted)
+    if found is None:
+        return Ruling(None, "would_return", "nothing to reckon with")
+    said = f"{case.wanted} would measure {found.value:g}, and {found.name!r} fires above {found.above:g}"
+    if found.value <= found.above or case.command.manual:
+        return Ruling(None, "would_return", said)
+    return Ruling("nothing", "would_return", said)
 
 
 def no_change(case: Case) -> Ruling:

@@ -73,6 +73,14 @@ class Hold(_Part, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Step(_Part, frozen=True, kw_only=True):
+    """A change of the number that has ended."""
+
+    at: datetime
+    before: int
+    after: int
+
+
 class Size(_Part, frozen=True, kw_only=True):
     """What every instance is given; 0: left alone."""
 
@@ -117,6 +125,8 @@ class State(_Part, frozen=True, kw_only=True):
     in_at: datetime | None = None
     repaired_at: datetime | None = None
     """When a count outside the bounds was last corrected."""
+    steps: tuple[Step, ...] = ()
+    """What has come and gone in the last day, for the limits."""
     acted: dict[str, datetime] = {}
     """When an errand last ended, by its verb and instance (`errands.key`)."""
     size: Size | None = None

@@ -25,6 +25,8 @@ class Deed(NamedTuple):
     arguments: dict[str, str]
 
 
+_STEPS = 500
+"""Remembered, at most: a step each three minutes for a day."""
 _SCALE = Deed("", {})
 _change = msgspec.structs.replace
 _DONE = {"already_applied", "released", "hold_set", "hold_lifted"}
@@ -94,6 +96,9 @@ def finish(
         return document.say(_done(state, change, outcome, sized), outcome, outcome.id, change.id)
     left = outcome.after if count is None else count
     state = _change(state, running=None, count=left)
+    if left != change.before:
+        step = document.Step(at=outcome.at, before=change.before, after=left)
+        state = _change(state, steps=(*state.steps, step)[-_STEPS:])
     if outcome.result != "failed" or left != change.before:
         state = (
             _change(state, out_at=outcome.at, in_at=None)
@@ -115,6 +120,7 @@ def forget(state: State, now: datetime) -> State:
         applied={key: until for key, until in state.applied.items() if now < until},
         open={key: at for key, at in state.open.items() if now < at + REMEMBERED},
         closed={key: at for key, at in state.closed.items() if now < at + REMEMBERED},
+        steps=tuple(step for step in state.steps if now < step.at + REMEMBERED),
         acted={key: at for key, at in state.acted.items() if now < at + REMEMBERED},
         hold=_standing(state.hold, now),
         drift=_standing(state.drift, now),
@@ -129,6 +135,7 @@ def mend(state: State, now: datetime) -> State:
         in_at=min(state.in_at, now) if state.in_at else None,
         repaired_at=min(state.repaired_at, now) if state.repaired_at else None,
         resized_at=min(state.resized_at, now) if state.resized_at else None,
+        steps=tuple(_change(step, at=min(step.at, now)) for step in state.steps),
         acted={key: min(at, now) for key, at in state.acted.items()},
     )
 
