@@ -8,7 +8,9 @@ from concierge_proto import bus, errors, messages, subjects
 
 BEFORE = timedelta(minutes=10)
 """How far before its outcome a decision is looked for: it is stored moments before, by clocks that may differ."""
-SILENT = frozenset({"command", "release", "test", "update", "canceled", "repaired", "closed", ""})
+SILENT = frozenset(
+    {"", "canceled", "closed", "command", "release", "repaired", "suppressed", "test", "update"}
+)
 """Verdicts of the gateway after which there is nothing to say: it was done, or it was no request."""
 
 

@@ -10,9 +10,11 @@ from typing import Any
 
 import standardwebhooks
 
-from concierge_backends.zabbix import webhook
-from concierge_backends.zabbix.provision import media
-from tests.integration.zabbix.conftest import SECRET, Gateway, Hook, Server
+from concierge_backends.zabbix import api, backend, framing, nodes, webhook
+from concierge_backends.zabbix.provision import media, services
+from concierge_proto import settings
+from tests.integration.zabbix.conftest import SECRET, Apply, Gateway, Hook, Server, Until
+from tests.integration.zabbix.test_loop import load, read
 
 INPUT = {
     "event_id": "4711",
@@ -45,9 +47,10 @@ def verify(hook: Hook) -> Any:
 
 
 async def test_it_signs_what_it_posts(server: Server, gateway: Gateway, tmp_path: Path) -> None:
-    code, said = await run(server, tmp_path, gateway=gateway.url)
+    code, said = await run(server, tmp_path, gateway=f"{gateway.url}/webhooks/zabbix")
     hook = await gateway.next()
-    assert (code, json.loads(said)) == (0, {"tags": {"concierge.correlation": "c1"}})
+    tags = {"concierge.correlation": "c1", "concierge.link": f"{gateway.url}/v1/incidents/c1"}
+    assert (code, json.loads(said)["tags"]) == (0, tags)
     assert verify(hook) == {name: text for name, text in INPUT.items() if name != "secret"}
     assert abs(int(hook.headers["webhook-timestamp"]) - time.time()) < 5
     assert hook.headers["content-type"] == "application/json"
@@ -87,3 +90,72 @@ async def test_a_refusal_is_an_error_that_zabbix_tries_again(server: Server, tmp
     listening.close()
     assert code != 0
     assert "Concierge answered 503: not now!" in said
+
+
+async def press_test(server: Server, door: api.Api, **filled: str) -> dict[str, Any]:
+    """Do as the Test button of the front end does: the server runs the script with the parameters of the form."""
+    (found,) = await door.call("mediatype.get", {"filter": {"name": media.NAME}})
+    form = {pair["name"]: pair["value"] for pair in found["parameters"]} | filled
+    request = {
+        "request": "alert.send",
+        "sid": door._session._ZabbixAPI__session_id,
+        "data": {"mediatypeid": found["mediatypeid"], "parameters": form},
+    }
+    line = nodes.Nodes([server.trapper], 30)
+    answer = await line.exchange([server.trapper], framing.pack(json.dumps(request).encode()))
+    return dict(json.loads(answer))
+
+
+async def test_the_test_button_is_told_what_to_fill_in(
+    server: Server, door: api.Api, apply: Apply, gateway: Gateway
+) -> None:
+    await apply(gateway.url)
+    answer = await press_test(server, door)
+    assert answer["response"] == "failed", answer
+    assert "Zabbix fills in macros for real alerts only" in answer["info"]
+    assert (
+        'write the secret itself, as it stands in the secret_file of the gateway, into the field "secret"'
+        in (answer["info"])
+    )
+    assert gateway.hooks.empty()
+
+
+async def test_with_the_secret_filled_in_the_test_is_a_test(
+    server: Server, door: api.Api, apply: Apply, gateway: Gateway
+) -> None:
+    await apply(gateway.url)
+    answer = await press_test(server, door, secret=SECRET)
+    hook = await gateway.next()
+    (found,) = webhook.read(hook.body, "zabbix", datetime.now(UTC))
+    assert (found.verdict, found.name, found.service) == ("test", "Test of the media type", "")
+    assert verify(hook)
+    assert answer["response"] == "success", answer
+
+
+async def test_the_event_gets_the_incident_and_a_link_to_it(
+    server: Server, door: api.Api, ready: Apply, config: settings.Settings, gateway: Gateway, until: Until
+) -> None:
+    await ready(gateway.url)
+    (service,) = config.services
+    async with backend.open(config) as system:
+        await system.aggregates(load(service, 5.0))
+        problem = read(await gateway.next(service))
+
+    async def tags() -> dict[str, str]:
+        (event,) = await door.call("event.get", {"eventids": [problem.event_id], "selectTags": "extend"})
+        found = {pair["tag"]: pair["value"] for pair in event["tags"]}
+        return found if "concierge.link" in found else {}
+
+    found = await until(tags)
+    assert found["concierge.correlation"] == "c1"
+    assert found["concierge.link"] == f"{gateway.url}/v1/incidents/c1"
+
+
+async def test_all_attempts_are_over_before_the_next_step(door: api.Api, apply: Apply) -> None:
+    await apply()
+    (found,) = await door.call("mediatype.get", {"filter": {"name": media.NAME}})
+    attempts, pause, limit = (
+        int(found[field].rstrip("s")) for field in ("maxattempts", "attempt_interval", "timeout")
+    )
+    assert attempts * limit + (attempts - 1) * pause < services.LEAST_STEP
+    assert (found["maxsessions"], found["process_tags"]) == ("0", "1")

@@ -12,13 +12,17 @@ OURS = {"tag": "concierge", "value": "service", "operator": 1}
 ACTION = "concierge.action"
 """The tag of a trigger that says what its webhook's subject would."""
 
+SUPPRESSED = "suppressed"
+"""The verdict on a problem in maintenance: the gateway does nothing about it, and keeps it open."""
+
 
 async def read(
     door: api.Api, source: str, now: datetime, config: settings.Settings
 ) -> list[messages.Trigger]:
-    """Return open problems of monitored triggers that are not suppressed. Raises Temporary, Permanent.
+    """Return open problems of monitored triggers; one that is suppressed says so, and asks for nothing.
 
-    `problem.get` alone lists those of disabled triggers and hosts for ever.
+    `problem.get` alone lists those of disabled triggers and hosts for ever. One in maintenance is not over: Zabbix
+    goes on with its steps afterwards. Raises Temporary, Permanent.
     """
     found = await door.call(
         "problem.get",
@@ -26,7 +30,6 @@ async def read(
             "output": ["eventid", "objectid", "name", "severity", "clock", "suppressed"],
             "selectTags": "extend",
             "tags": [OURS],
-            "suppressed": False,
         },
     )
     alive = await _monitored(door, [problem["objectid"] for problem in found])
@@ -75,6 +78,7 @@ def _trigger(
         url=event_url(own.api_url, problem["objectid"], event_id),
         started_at=datetime.fromtimestamp(int(problem["clock"]), UTC),
         received_at=now,
+        verdict=SUPPRESSED if problem["suppressed"] == "1" else "",
     )
 
 
