@@ -21,10 +21,15 @@ async def stock_docker(at: house.House) -> None:
     await process.together(install.provide(at, install.DOCKER), docker.plugin(at))
 
 
+async def stock_zabbix(at: house.House) -> None:
+    """Zabbix 7.0, with a proxy that one test starts itself."""
+    await process.together(zabbix.template(at, install.ZABBIX), install.provide(at, install.PROXY))
+
+
 STOCK: dict[str, Stocking] = {
     "docker": stock_docker,
     "image": images.archives,
-    "zabbix": lambda at: zabbix.template(at, install.ZABBIX),
+    "zabbix": stock_zabbix,
     "zabbix60": lambda at: zabbix.template(at, install.ZABBIX60),
     "prometheus": lambda at: install.provide(at, install.PROMETHEUS),
 }
