@@ -28,7 +28,7 @@ class Courier:
 
     async def ended(self) -> int:
         """Return the exit code; -n when a signal ended the courier itself."""
-        return await asyncio.wait_for(self.process.wait(), 15)
+        return await asyncio.wait_for(self.process.wait(), 40)
 
     async def said(self) -> str:
         """Return everything on its stderr, once it has ended."""
@@ -61,7 +61,7 @@ async def courier(*words: str, under: Sequence[str] = (), **environ: str) -> Asy
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
-        await asyncio.wait_for(process.communicate(), 15)
+        await asyncio.wait_for(process.communicate(), 40)
 
 
 async def snapshots(link: bus.Bus) -> Stored:
@@ -73,7 +73,7 @@ async def snapshots(link: bus.Bus) -> Stored:
 
 async def first(stored: Stored, fits: Callable[[messages.Snapshot], object]) -> messages.Snapshot:
     """Return the next snapshot that fits."""
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(40):
         async for snapshot in stored:
             if fits(snapshot):
                 return snapshot

@@ -46,7 +46,7 @@ async def test_several_sources_share_one_timestamp(link: bus.Bus, run: scene.Run
     with endpoint.serving(endpoint.says(BODY)) as served:
         words = ("--source", f"dropwizard:app={served.url}", "--source", f"dropwizard:jobs=file:{path}")
         async with run(*words, *FOREVER), aclosing(scene.snapshots(link)) as stored:
-            snapshot = await scene.first(stored, lambda found: found.blocks[:-1])
+            snapshot = await scene.first(stored, lambda found: not any(one.error for one in found.sources))
     assert {block.source for block in snapshot.blocks} == {"app", "jobs", "courier"}
     assert [report.error for report in snapshot.sources] == ["", ""]
 
@@ -96,15 +96,15 @@ async def test_a_bad_endpoint_is_reported_and_it_goes_on(
             aclosing(scene.snapshots(link)) as stored,
         ):
             for _ in range(3):
-                snapshot = await scene.first(stored, lambda found: True)
+                snapshot = await scene.first(stored, lambda found: words in found.sources[0].error)
                 assert scene.facts(snapshot)["courier.collect"] == collect
-                assert words in snapshot.sources[0].error
             served.answer = endpoint.says(BODY)
             assert await scene.first(stored, lambda found: found.blocks[:-1])
             courier.signal(signal.SIGTERM)
             await courier.ended()
             said = await courier.said()
-    assert said.count("source dropwizard:") == 2  # the first failure, and the recovery
+    assert said.count(words) <= 1  # not each time; none where it was late before it was bad
+    assert "source dropwizard: fine again" in said
 
 
 async def test_nobody_listens(link: bus.Bus, run: scene.Run, unused_tcp_port: int) -> None:
@@ -234,7 +234,7 @@ class TestNatsAway:
         times = [snapshot.time_ns for snapshot in found]
         assert times == sorted(set(times))
         assert scene.facts(found[-1])["courier.dropped"] == 0
-        assert 2 <= len(said.splitlines()) <= 5
+        assert 2 <= len([line for line in said.splitlines() if ": source " not in line]) <= 5
 
     async def test_what_does_not_fit_is_counted(self, server: scene.Server) -> None:
         await server.start()
@@ -272,7 +272,7 @@ class TestNatsAway:
         begun = time.monotonic()
         async with scene.courier(*web(server), "--", "sh", "-c", "exit 4") as courier:
             assert await courier.ended() == 4
-        assert time.monotonic() - begun < 6
+        assert time.monotonic() - begun < 20  # three seconds, where the machine has nothing else to do
 
 
 def web(server: scene.Server) -> tuple[str, ...]:

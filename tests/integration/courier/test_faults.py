@@ -51,11 +51,11 @@ class TestTheEndpoint:
         self, link: bus.Bus, nats_url: str, tmp_path: Path, answer: endpoint.Answer, collect: int, words: str
     ) -> None:
         with endpoint.serving(answer) as served:
-            us = ("--nats", nats_url, "--source", f"dropwizard={served.url}", "--max-body", "2m")
+            slow = ("--interval", "1s") if collect == 0 else ()  # what is too large is so in time
+            us = ("--nats", nats_url, "--source", f"dropwizard={served.url}", "--max-body", "2m", *slow)
             async with trial.courier(tmp_path, *us) as courier:
-                found = await seen(link, lambda one: one.seq == 3)
+                found = await seen(link, lambda one: one.seq >= 3 and words in one.sources[0].error)
                 assert scene.facts(found)["courier.collect"] == collect
-                assert words in found.sources[0].error
                 await courier.ticks()
                 served.answer = endpoint.says(
                     gzip.compress(GOOD), Content_Encoding="gzip", Content_Type="a/b"
@@ -87,7 +87,7 @@ class TestTheEndpoint:
         with endpoint.serving(endpoint.says(body, Content_Type="image/png")) as served:
             us = ("--nats", nats_url, "--source", f"prometheus={served.url}")
             async with trial.courier(tmp_path, *us):
-                found = await seen(link, lambda one: one.seq == 3)
+                found = await seen(link, lambda one: one.seq >= 3 and not one.sources[0].error)
         there = {name for block in found.blocks[:-1] for name, _, value in block.cells() if value is not None}
         assert there == names
         assert fact("unusable", found) == lost
@@ -95,10 +95,9 @@ class TestTheEndpoint:
 
     async def test_has_a_hundred_thousand(self, link: bus.Bus, nats_url: str, tmp_path: Path) -> None:
         with endpoint.serving(endpoint.says(MANY)) as served:
-            us = ("--nats", nats_url, "--source", f"prometheus={served.url}", "--interval", "3s")
+            us = ("--nats", nats_url, "--source", f"prometheus={served.url}", "--interval", "4s")
             async with trial.courier(tmp_path, *us, most=LARGE):
-                found = await seen(link, lambda one: one.seq == 2)
-        assert found.total > 100_000
+                found = await seen(link, lambda one: one.total > 100_000)
         assert (fact("unusable", found), fact("dropped", found)) == (0, 0)
 
 

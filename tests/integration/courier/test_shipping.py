@@ -19,8 +19,8 @@ from tests import peer
 from tests.containers import docker
 from tests.integration.courier import scene
 
-pytestmark = pytest.mark.xdist_group("courier-executable")
-"""Made once, by one worker."""
+pytestmark = [pytest.mark.xdist_group("courier-executable"), pytest.mark.timeout(400)]
+"""Made once, by one worker: 15 s, and minutes on a machine that has much else to do."""
 ROOT = Path(__file__).parents[3]
 SHIP = ROOT / "build" / "courier"
 METRICS = ROOT / "tests" / "unit" / "courier" / "dropwizard4.json"

@@ -60,6 +60,7 @@ async def agent(tmp_path: Path, nats_url: str) -> AsyncIterator[Agent]:
     lines = re.findall(r"^UserParameter=.*$", PAGE.read_text(), re.MULTILINE)
     own = {
         "AllowRoot": 1,
+        "Timeout": 30,  # 3 where the machine has nothing else to do
         "ListenPort": port,
         "Server": "127.0.0.1",
         "ServerActive": "",
