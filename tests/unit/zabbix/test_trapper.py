@@ -233,3 +233,18 @@ async def test_a_server_that_is_only_slow_is_not_sent_everything_again(
         await door.deliver("h", [row("a", "2")], ())
     slow.set()
     assert not door._doubtful
+
+
+async def test_the_next_node_is_told_again_what_the_dead_one_had_accepted(
+    restarting: Restarting,
+) -> None:
+    async with trappers.trapper() as standby:
+        door = trapper.Trapper([restarting.node, standby.address], 5)
+        await door.deliver("h", [row("a", "1")], ())
+        await restarting.shut()
+        assert await door.deliver("h", [row("a", "2")], ()) == 1
+        async with asyncio.timeout(30):
+            while sorted({value["value"] for value in standby.values()}) != ["1", "2"]:
+                await asyncio.sleep(0.01)
+        await door.close()
+        await restarting.open()
