@@ -63,10 +63,8 @@ def test_the_bounds_are_read(twice: tuple[Found, Found]) -> None:
 def test_a_burn_is_counted_and_so_is_its_throttling(twice: tuple[Found, Found]) -> None:
     before, after = twice
     assert 0.3 < after["container.cpu.usage"] - before["container.cpu.usage"] < 20
-    assert after["container.cpu.throttled"] >= max(1, before["container.cpu.throttled"])
-    assert (
-        after["container.cpu.throttled_time"] > 0
-    )  # a machine with much else to do throttles it once or twice
+    for name in ("container.cpu.throttled", "container.cpu.throttled_time"):
+        assert after[name] > before[name] or (STARVED and after[name] == before[name])
     assert after["container.cpu.periods"] > before["container.cpu.periods"]
 
 
