@@ -13,6 +13,8 @@ SAID = "Concierge: "
 STRAY = "Discovered hosts"
 """The group into which Zabbix puts a host that registers itself, beside ours."""
 
+_EXISTS = "already exists"
+
 
 class Arrival(NamedTuple):
     """An instance that speaks."""
@@ -47,8 +49,7 @@ class Places(NamedTuple):
 async def enrol(door: api.Api, config: settings.Settings, arrivals: Sequence[Arrival]) -> Enrolled:
     """Give each arrival an enabled host. Raises Temporary, Permanent."""
     known = await census.named(door, [one.name for one in arrivals])
-    new = [one for one in arrivals if one.name not in known]
-    made = await _create(door, config, new) if new else []
+    made, hidden = await _create(door, config, [one for one in arrivals if one.name not in known])
     met = [(one, known[one.name]) for one in arrivals if one.name in known]
     ours = [(one, found) for one, found in met if census.service(found, config) == one.service]
     asleep = [one.name for one, found in ours if _asleep(one, found)]
@@ -57,21 +58,28 @@ async def enrol(door: api.Api, config: settings.Settings, arrivals: Sequence[Arr
         await door.call("host.update", [_renewed(one, found) for one, found in changed])
         await _tidy(door, [found for _, found in changed])
     foreign = [one.name for one, found in met if (one, found) not in ours]
-    return Enrolled(made, foreign, asleep)
+    return Enrolled(made, foreign + hidden, asleep)
 
 
-async def _create(door: api.Api, config: settings.Settings, new: Sequence[Arrival]) -> list[str]:
+async def _create(
+    door: api.Api, config: settings.Settings, new: Sequence[Arrival]
+) -> tuple[list[str], list[str]]:
+    """Return the names of the hosts that were made, and of those that are there and hidden from the keeper."""
+    if not new:
+        return [], []
     places = {service: await _places(door, config, service) for service in {one.service for one in new}}
     try:
         await door.call("host.create", [_host(one, places[one.service]) for one in new])
-    except errors.Permanent:
+    except errors.Permanent as error:
         # One of several forwarders was faster with some of them, and Zabbix makes all or none.
         met = await census.named(door, [one.name for one in new])
         left = [one for one in new if one.name not in met]
-        if len(left) == len(new):
-            raise
-        return await _create(door, config, left) if left else []
-    return [one.name for one in new]
+        if len(left) < len(new):
+            return await _create(door, config, left)
+        if len(new) == 1 and _EXISTS in str(error):
+            return [], [new[0].name]
+        raise
+    return [one.name for one in new], []
 
 
 async def _places(door: api.Api, config: settings.Settings, service: str) -> Places:
@@ -113,7 +121,12 @@ def _asleep(one: Arrival, found: Found) -> bool:
 
 
 def _changed(one: Arrival, found: Found) -> bool:
-    return found.ended is not None or found.boot != one.boot or STRAY in found.groups.values()
+    return found.ended is not None or found.boot != one.boot or _stray(found)
+
+
+def _stray(found: Found) -> bool:
+    """Whether it registered itself. The group shows only to a keeper who may see it, and stays where he may not."""
+    return STRAY in found.groups.values() or bool(found.interfaces and not found.boot)
 
 
 def _renewed(one: Arrival, found: Found) -> Doc:
@@ -130,7 +143,7 @@ def _renewed(one: Arrival, found: Found) -> Doc:
 async def _tidy(door: api.Api, hosts: Sequence[Found]) -> None:
     """Take away what registering itself gave a host beside what it needs: a group, and an agent's interface."""
     for found in hosts:
-        if STRAY not in found.groups.values():
+        if not _stray(found):
             continue
         left = [{"groupid": number} for number, name in found.groups.items() if name != STRAY]
         try:
