@@ -2,9 +2,13 @@
 
 import asyncio
 import contextlib
+import json
+import os
 import secrets
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -413,3 +417,62 @@ async def test_an_api_that_is_away_ends_the_walk_with_its_address(ward: Ward) ->
     assert [(one.check, one.state) for one in found] == [("trapper", "ok"), ("API", "broken")]
     assert NOBODY in found[1].detail
     assert "api_url" in found[1].remedy
+
+
+def written(ward: Ward, folder: Path) -> Path:
+    """Write the ward's configuration as an administrator would have it."""
+    own = ward.patient.config.monitoring.zabbix
+    (folder / "secret").write_text(SECRET)
+    file = folder / "concierge.toml"
+    file.write_text(f"""
+[monitoring]
+backends = ["zabbix"]
+[monitoring.zabbix]
+servers = ["{ward.server.trapper}"]
+api_url = "{ward.server.url}"
+api_token_file = "{own.api_token_file}"
+[gateway]
+public_url = "http://127.0.0.1:9"
+[gateway.sources.zabbix]
+kind = "zabbix"
+secret_file = "{folder}/secret"
+[targets.shop]
+kind = "compose"
+[services.{ward.service}]
+target = "shop"
+max = 5
+[[services.{ward.service}.triggers]]
+name = "High load of {ward.service}"
+metric = "gauge[load,value]"
+above = 4.0
+recovers = 2.0
+action = "scale_out 1"
+""")
+    return file
+
+
+@pytest.mark.parametrize("server", ["PEER_ZABBIX"], indirect=True)
+async def test_the_command_ends_with_1_when_something_is_broken(ward: Ward, tmp_path: Path) -> None:
+    words = ("--config", str(written(ward, tmp_path)), "zabbix", "doctor", "--look", "--json")
+
+    async def run() -> tuple[int, list[dict[str, str]]]:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "concierge_cli", *words),
+            env={**os.environ, "ZABBIX_PASSWORD": ward.server.login.password},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said, _ = await child.communicate()
+        return child.returncode or 0, [json.loads(line) for line in said.splitlines()]
+
+    code, found = await run()
+    assert (code, {one["state"] for one in found}) == (0, {"ok"}), found
+    async for _ in switched(ward, "trigger", {"triggerid": await ward.trigger()}):
+        code, found = await run()
+    assert code == 1
+    (bad,) = [one for one in found if one["state"] == "broken"]
+    assert bad == {
+        "check": f"{SERVICE}: trigger 'High load of {SERVICE}'",
+        "state": "broken",
+        "detail": "disabled",
+        "remedy": "enable it in the front end",
+    }

@@ -14,7 +14,7 @@ from concierge_backends import port
 from concierge_backends.zabbix import api, backend, comments, names, outcomes, provision
 from concierge_backends.zabbix.provision import people
 from concierge_cli import house
-from concierge_proto import messages, settings
+from concierge_proto import errors, messages, settings
 from tests.integration.zabbix.conftest import SECRET, Apply, Gateway, Server, Until
 from tests.integration.zabbix.test_loop import load, read, stored
 
@@ -166,3 +166,23 @@ async def test_an_event_that_is_gone_is_no_reason_to_stop(
     async with backend.open(config) as system:
         await system.report(report(service, "999999999"))
     assert "event 999999999: no comment: it is gone, or the token's user may not read its host" in caplog.text
+
+
+async def test_a_comment_waits_for_a_new_token_where_the_old_was_revoked(
+    ready: Apply, config: settings.Settings, service: str, gateway: Gateway, door: api.Api, report: Any
+) -> None:
+    await ready(gateway.url)
+    await become_ours(door, config)
+    async with backend.open(config) as system:
+        await system.aggregates(load(service, 5.0))
+        problem = read(await gateway.next(service))
+        assert await system.problems("zabbix")
+        (ours,) = await door.call("user.get", {"filter": {"username": [people.USER]}})
+        old = await door.call("token.get", {"userids": [ours["userid"]]})
+        await door.call("token.delete", [one["tokenid"] for one in old])
+        told = report(service, problem.event_id)
+        with pytest.raises(errors.Temporary, match="write a new token"):
+            await system.report(told)
+        await become_ours(door, config)
+        await system.report(told)
+    assert len(await comments_on(door, f"High load of {service}")) == 1

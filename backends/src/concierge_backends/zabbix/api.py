@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import http.client
+import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
@@ -11,6 +12,13 @@ from concierge_proto import errors
 
 TIMEOUT = 30
 """Seconds of one call."""
+
+
+class Stranger(errors.Permanent):
+    """Zabbix does not know the token any more: it was revoked, has expired, or was replaced."""
+
+
+_STRANGER = re.compile(r"not authori[sz]ed|session terminated|token expired", re.IGNORECASE)
 
 
 class Login(NamedTuple):
@@ -88,7 +96,8 @@ def translated(url: str, method: str) -> Iterator[None]:
     try:
         yield
     except exceptions.APIRequestError as error:
-        raise errors.Permanent(f"Zabbix refused {method}: {_words(error)}") from error
+        kind = Stranger if _STRANGER.search(_words(error)) else errors.Permanent
+        raise kind(f"Zabbix refused {method}: {_words(error)}") from error
     except exceptions.APINotSupported as error:
         raise errors.Permanent(f"{url}: {error}") from error
     except (exceptions.ProcessingError, OSError, http.client.HTTPException) as error:

@@ -6,8 +6,9 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from concierge_backends import port
 from concierge_backends.zabbix import (
@@ -28,6 +29,10 @@ from concierge_proto import errors, messages, settings
 
 QUIET = 60.0
 """Seconds between two warnings about the same host."""
+
+RENEWED = 15.0
+"""Seconds until a token that was refused is looked for in its file again."""
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -148,7 +153,7 @@ class Backend:
         event_id, said = comments.about(report, self._config), comments.comment(report)
         asked_here = self.name == "zabbix"  # a further cluster has other events by the same ids
         if asked_here and event_id and said and self._config.monitoring.zabbix.api_token_file:
-            await comments.write(await self._door(), event_id, said)
+            await self._ask(lambda door: comments.write(door, event_id, said))
 
     async def instances(self) -> list[port.Instance]:
         """Return whose hosts are enabled; none without a host keeper, who could not retire them either."""
@@ -156,13 +161,22 @@ class Backend:
 
     async def problems(self, source: str) -> list[messages.Trigger]:
         """Return what is open now; raise Permanent without an API."""
-        return await problems.read(await self._door(), source, datetime.now(UTC), self._config)
+        return await self._ask(lambda door: problems.read(door, source, datetime.now(UTC), self._config))
 
     async def _tell(self, host: str, rows: Sequence[packets.Row]) -> None:
         """Send values of a service's host; `apply` has made an item for each."""
         taken = await self._trapper.deliver(host, rows)
         if taken < len(rows):
             self._warn(host, f"{len(rows) - taken} of {len(rows)} values have no item")
+
+    async def _ask(self, question: Callable[[api.Api], Awaitable[T]]) -> T:
+        """Put a question to the API; where the token is refused, its file is read again for the next one."""
+        try:
+            return await question(await self._door())
+        except api.Stranger as error:
+            self._api = None
+            words = f"{error}: write a new token into monitoring.zabbix.api_token_file"
+            raise errors.Temporary(words, RENEWED) from error
 
     async def _door(self) -> api.Api:
         async with self._api_lock:
