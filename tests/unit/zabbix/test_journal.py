@@ -19,11 +19,23 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return found
 
 
+def accepted(wire: bytes, clock: Clock, **more: str) -> journal.Entry:
+    return journal.Entry(**{"host": "h", "wire": wire, "values": 1, "at": clock.now, **more})  # type: ignore[arg-type]
+
+
+def test_of_a_state_only_the_newest_is_kept(clock: Clock) -> None:
+    kept = journal.Journal(most=16)
+    for number in range(9):
+        kept.note(accepted(str(number).encode(), clock, slot="state"))
+        kept.note(accepted(str(number).encode(), clock, slot="state", host="other"))
+    assert [(entry.host, entry.wire) for entry in kept.take()] == [("h", b"8"), ("other", b"8")]
+
+
 def test_what_must_be_stored_by_now_is_forgotten(clock: Clock) -> None:
     kept = journal.Journal(keep=30)
-    kept.note("h", b"first", 1)
+    kept.note(accepted(b"first", clock))
     clock.now = 20
-    kept.note("h", b"second", 1)
+    kept.note(accepted(b"second", clock))
     clock.now = 31
     assert len(kept) == 2  # nothing ages by itself: the server may be away
     kept.age()
@@ -34,7 +46,7 @@ def test_what_must_be_stored_by_now_is_forgotten(clock: Clock) -> None:
 def test_the_oldest_goes_when_there_is_no_room(clock: Clock) -> None:
     kept = journal.Journal(most=10)
     for number in range(5):
-        kept.note("h", b"four" + str(number).encode(), 1)
+        kept.note(accepted(b"four" + str(number).encode(), clock))
     assert [entry.wire for entry in kept.take()] == [b"four3", b"four4"]
 
 

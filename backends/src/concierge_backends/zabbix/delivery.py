@@ -1,5 +1,6 @@
 """Values on their way: in the order of their time, parked until their items come, explained when they are lost."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -32,6 +33,7 @@ MOST = 300_000
 _RULES = "concierge.discovery["
 _STATES = frozenset({names.STATE, names.REASON})
 _OLD = "older than what was sent before, and their item has a trigger"
+_log = logging.getLogger(__name__)
 
 
 class Fate(NamedTuple):
@@ -67,6 +69,9 @@ class Delivery:
         await self._parked.close()
         await self._inquiry.close()
         await self._trapper.close()
+        if self._waiting:
+            _log.warning("%d values that waited for their items are given up", self._waiting)
+            self._fewer("undiscovered", self._waiting)
 
     async def snapshot(self, host: hosts.Host, rows: Sequence[packets.Row]) -> Fate:
         """Send the values of one snapshot; park what has no item yet. Raises Temporary, Permanent."""
@@ -85,21 +90,23 @@ class Delivery:
         self, host: hosts.Host, rows: Sequence[packets.Row], patience: float | None = None
     ) -> None:
         """Send values of which only the newest counts; let them wait until they are taken, or `patience` ends."""
-        missing = await self._refused(host, rows)
+        missing = await self._refused(host, rows) if rows else []
         self._settle(host, {row.key for row in rows if row not in missing})
         if missing:
             self._park(host, missing, patience if len(missing) == len(rows) else None, depth=1)
 
     async def _refused(self, host: hosts.Host, rows: Sequence[packets.Row]) -> Sequence[packets.Row]:
-        """Send a few rows; return those that are not taken."""
-        failed = len(rows) - await self._send(host, rows, frozenset())
+        """Send a few rows, of which there may be newer ones soon; return those that are not taken."""
+        failed = len(rows) - await self._send(host, rows, frozenset(), slot=rows[0].key)
         return await sift.refused(lambda part: self._trapper.deliver(host.name, part), rows, failed)
 
-    async def _send(self, host: hosts.Host, rows: Sequence[packets.Row], live: frozenset[str]) -> int:
+    async def _send(
+        self, host: hosts.Host, rows: Sequence[packets.Row], live: frozenset[str], slot: str = ""
+    ) -> int:
         """Send rows; a host that takes none of them is announced, again and again: it may be gone."""
         if not host.tries:
             await self._announce(host)
-        taken = await self._trapper.deliver(host.name, rows, live)
+        taken = await self._trapper.deliver(host.name, rows, live, slot)
         if taken:
             host.accepted()
             host.account.tell(rows, live)

@@ -5,7 +5,6 @@ stored once, since the time of a value is part of its key.
 """
 
 import time
-from collections import deque
 from typing import NamedTuple
 
 KEEP = 30.0
@@ -21,6 +20,9 @@ class Entry(NamedTuple):
     wire: bytes
     values: int
     at: float
+    """When it was accepted (monotonic)."""
+    slot: str = ""
+    """Names values of which only the newest counts."""
 
 
 class Journal:
@@ -29,31 +31,34 @@ class Journal:
     def __init__(self, keep: float = KEEP, most: int = MOST) -> None:
         self._keep = keep
         self._most = most
-        self._entries: deque[Entry] = deque()
+        self._entries: dict[object, Entry] = {}
         self._size = 0
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def note(self, host: str, wire: bytes, values: int) -> None:
-        """A packet was accepted just now."""
-        self._entries.append(Entry(host, wire, values, time.monotonic()))
-        self._size += len(wire)
+    def note(self, entry: Entry) -> None:
+        """A packet was accepted just now; one of a slot takes the place of the one before."""
+        name: object = (entry.host, entry.slot) if entry.slot else object()
+        self._forget(name)
+        self._entries[name] = entry
+        self._size += len(entry.wire)
         while self._size > self._most:
-            self._forget()
+            self._forget(next(iter(self._entries)))
 
     def age(self) -> None:
         """Forget what must be stored by now; not called while the server is away."""
         oldest = time.monotonic() - self._keep
-        while self._entries and self._entries[0].at < oldest:
-            self._forget()
+        for name in [name for name, entry in self._entries.items() if entry.at < oldest]:
+            self._forget(name)
 
-    def _forget(self) -> None:
-        self._size -= len(self._entries.popleft().wire)
+    def _forget(self, name: object) -> None:
+        if entry := self._entries.pop(name, None):
+            self._size -= len(entry.wire)
 
     def take(self) -> list[Entry]:
         """Return all of it, oldest first, and forget it."""
-        found = list(self._entries)
+        found = list(self._entries.values())
         self._entries.clear()
         self._size = 0
         return found

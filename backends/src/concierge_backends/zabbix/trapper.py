@@ -48,20 +48,25 @@ class Trapper:
             await asyncio.gather(self._watch, return_exceptions=True)
 
     async def deliver(
-        self, host: str, rows: Sequence[packets.Row], live: Collection[str] | None = None
+        self, host: str, rows: Sequence[packets.Row], live: Collection[str] | None = None, slot: str = ""
     ) -> int:
         """Send the values of one host in order; return how many Zabbix took. Raises Temporary, Permanent.
 
-        `live`: the keys whose values are void when they are old. Those of all others are remembered, and sent
-        again after a crash of the server. None: nothing is remembered.
+        What is remembered is sent again after a crash of the server.
+
+        Args:
+            host: Its name.
+            rows: Its values.
+            live: Keys whose values are not remembered, since they are void when they are old. None: all of them.
+            slot: Where only the newest values are remembered.
         """
         taken, at = 0, 0
         while at < len(rows):
             batch = rows[at : at + self._size]
-            wire = framing.pack(packets.values(batch))
+            wire, began = framing.pack(packets.values(batch)), time.monotonic()
             accepted = await self._packet(host, wire)
             if accepted and live is not None:
-                self._remember(host, wire, batch, live)
+                self._remember(journal.Entry(host, wire, len(batch), began, slot), batch, live)
             taken, at = taken + accepted, at + len(batch)
         return taken
 
@@ -80,11 +85,12 @@ class Trapper:
         self._adapt(time.monotonic() - began)
         return accepted
 
-    def _remember(self, host: str, wire: bytes, batch: Sequence[packets.Row], live: Collection[str]) -> None:
+    def _remember(self, entry: journal.Entry, batch: Sequence[packets.Row], live: Collection[str]) -> None:
         lasting = [row for row in batch if row.key not in live] if live else batch
+        if len(lasting) < len(batch):
+            entry = entry._replace(wire=framing.pack(packets.values(lasting)), values=len(lasting))
         if lasting:
-            own = wire if len(lasting) == len(batch) else framing.pack(packets.values(lasting))
-            self._accepted.note(host, own, len(lasting))
+            self._accepted.note(entry)
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._look(), name="zabbix watch")
 
@@ -131,9 +137,9 @@ class Trapper:
             except errors.Temporary:
                 self._doubtful = True
                 for left in entries[number:]:
-                    self._accepted.note(left.host, left.wire, left.values)
+                    self._accepted.note(left)
                 raise
-            self._accepted.note(entry.host, entry.wire, entry.values)
+            self._accepted.note(entry._replace(at=time.monotonic()))
             counts.VALUES.labels("resent").inc(entry.values)
         _log.warning(
             "Zabbix was away: sent again what it accepted before, %d values; it stores each once",
