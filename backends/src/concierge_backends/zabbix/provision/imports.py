@@ -11,6 +11,7 @@ from concierge_backends.zabbix.provision.library import document as templates
 
 KINDS = {
     "groups": "host group",
+    "host_groups": "host group",
     "template_groups": "template group",
     "templates": "template",
     "items": "item",

@@ -56,6 +56,11 @@ async def everything(book: ledger.Ledger, saved: save.Saved) -> None:
     for part in saved.parts:
         await _import(book, part)
     await _people(book)
+    await actions_of(book, saved)
+
+
+async def actions_of(book: ledger.Ledger, saved: save.Saved) -> None:
+    """Make the actions, all of them or none."""
     inward = references.Inward(book)
     docs = [await inward.turn(doc) for doc in saved.actions]
     if inward.missing and not book.dry:
