@@ -5,12 +5,11 @@ a crash in between publishes it later, under the same id.
 """
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import msgspec
 
 from concierge_proto import identity, messages, settings
-from concierge_scheduler import controls, decide, deeds, errands, fold
+from concierge_scheduler import controls, decide, deeds, entry, errands, fold
 from concierge_scheduler import state as document
 from concierge_scheduler.state import State
 
@@ -18,16 +17,8 @@ REMEMBERED = timedelta(days=1)
 """How long problems are known: the longest that a command may wait on the bus."""
 
 
-class Deed(NamedTuple):
-    """What a change does besides its number."""
-
-    verb: str
-    arguments: dict[str, str]
-
-
 _STEPS = 500
 """Remembered, at most: a step each three minutes for a day."""
-_SCALE = Deed("", {})
 _change = msgspec.structs.replace
 _DONE = {"already_applied", "released", "hold_set", "hold_lifted"}
 """Reasons of a command that is done with, and not refused."""
@@ -52,12 +43,16 @@ def step(
         state = controls.adopt(policy, state, view.observed.wanted, now)
     decision = decide.decide(policy, state, view, now)
     while decision.verdict == "refuse":
-        state = _close(state, decision)
+        state = entry.close(state, decision)
         decision = decide.decide(policy, state, view, now)
     if decision.verdict == "act":
         state = _begin(policy, state, decision, view, lease)
     elif decision.command:
-        state = _wait(state, decision) if decision.verdict == "wait" else _supersede(_close(state, decision))
+        state = (
+            entry.wait(state, decision)
+            if decision.verdict == "wait"
+            else entry.supersede(entry.close(state, decision))
+        )
     state = _run_errands(policy, state, view, now, lease)
     return _answer_refused(policy, _line_up(policy, state, now), now)
 
@@ -70,14 +65,16 @@ def _run_errands(
         decision = errands.judge(policy, state, view, now, wish.command)
         if decision.verdict == "act":
             arguments = errands.arguments(policy, wish.command)
-            change = _changed(policy, decision, view, lease, Deed(wish.command.verb, arguments))
-            state = _close(_change(state, running=change), decision)
+            change = entry.begun(policy, decision, view, lease, entry.Deed(wish.command.verb, arguments))
+            state = entry.close(_change(state, running=change), decision)
         else:
-            state = _wait(state, decision) if decision.verdict == "wait" else _close(state, decision)
+            state = (
+                entry.wait(state, decision) if decision.verdict == "wait" else entry.close(state, decision)
+            )
     renewal = errands.renew(policy, state, view, now)
     if renewal is None or state.size is None:
         return state
-    change = _changed(policy, renewal, view, lease, Deed("resize", deeds.words(state.size)))
+    change = entry.begun(policy, renewal, view, lease, entry.Deed("resize", deeds.words(state.size)))
     return document.say(_change(state, running=change, resized_at=now), renewal, renewal.id)
 
 
@@ -171,36 +168,10 @@ def _begin(
     view: decide.View | None,
     lease: int,
 ) -> State:
-    state = _change(state, running=_changed(policy, decision, view, lease))
+    state = _change(state, running=entry.begun(policy, decision, view, lease))
     if decision.command is None:
         return document.say(_change(state, repaired_at=decision.at), decision, decision.id)
-    return _supersede(_close(state, decision), f"{decision.command_id} acts for it")
-
-
-def _changed(
-    policy: settings.Service,
-    decision: messages.Decision,
-    view: decide.View | None,
-    lease: int,
-    deed: Deed = _SCALE,
-) -> document.Change:
-    """Return what a decision to act sets going."""
-    instances = view.observed.instances if view and view.observed else ()
-    later = decision.at + timedelta(seconds=policy.converge)
-    return document.Change(
-        id=decision.id,
-        command_id=decision.command_id,
-        correlation_id=decision.correlation_id,
-        before=decision.before or 0,
-        wanted=decision.wanted or 0,
-        names=tuple(one.name for one in instances),
-        ids=tuple(one.id for one in instances),
-        lease=lease,
-        started_at=decision.at,
-        expires_at=decision.command.expires_at if decision.command else later,
-        verb=deed.verb,
-        arguments=deed.arguments,
-    )
+    return entry.supersede(entry.close(state, decision), f"{decision.command_id} acts for it")
 
 
 def _done(state: State, change: document.Change, outcome: messages.Outcome, sized: tuple[str, ...]) -> State:
@@ -213,46 +184,14 @@ def _done(state: State, change: document.Change, outcome: messages.Outcome, size
     return _change(state, size=size, sized=sized) if size else state
 
 
-def _close(state: State, decision: messages.Decision) -> State:
-    """Answer the command behind a decision for good."""
-    wishes = tuple(wish for wish in state.wishes if wish.command.id != decision.command_id)
-    left = tuple(wish for wish in state.errands if wish.command.id != decision.command_id)
-    state = _change(state, wishes=wishes, errands=left)
-    return document.say(state, decision, decision.id, decision.command_id)
-
-
-def _supersede(state: State, detail: str = "a stronger one found nothing to do") -> State:
-    for wish in state.wishes:
-        state = fold.refuse(state, wish.command, "superseded", detail)
-    return state
-
-
-def _wait(state: State, decision: messages.Decision) -> State:
-    """Note when to look again; say so once for each reason."""
-
-    def noted(wish: document.Wish) -> document.Wish:
-        if wish.command.id != decision.command_id:
-            return wish
-        return _change(wish, until=decision.until, said=decision.reason)
-
-    known = any(
-        wish.said == decision.reason
-        for wish in (*state.wishes, *state.errands)
-        if wish.command.id == decision.command_id
-    )
-    wishes, left = tuple(map(noted, state.wishes)), tuple(map(noted, state.errands))
-    state = _change(state, wishes=wishes, errands=left)
-    return state if known else document.say(state, decision, decision.id, decision.command_id)
-
-
 def _line_up(policy: settings.Service, state: State, now: datetime) -> State:
     """Tell every wish that stands behind the leading one, once."""
     leader = fold.leading(state)
     for wish in state.wishes:
         if leader is None or wish.command is leader or wish.said == "merged":
             continue
-        waiting = _decision(policy, wish.command, "wait", "merged", f"behind {leader.id}", now)
-        state = _wait(state, waiting)
+        waiting = entry.told(policy, wish.command, "wait", "merged", f"behind {leader.id}", now)
+        state = entry.wait(state, waiting)
     return state
 
 
@@ -261,33 +200,11 @@ def _answer_refused(policy: settings.Service, state: State, now: datetime) -> St
     refused, state = state.refused, _change(state, refused=())
     for one in refused:
         verdict: messages.Verdict = "nothing" if one.reason in _DONE else "refuse"
-        decision = _decision(policy, one.command, verdict, one.reason, one.detail, now)
+        decision = entry.told(policy, one.command, verdict, one.reason, one.detail, now)
         state = document.say(state, decision, decision.id, one.command.id)
         if one.reason in {"hold_set", "hold_lifted"}:
             state = controls.confirm(state, one)
     return state
-
-
-def _decision(
-    policy: settings.Service,
-    command: messages.Command,
-    verdict: messages.Verdict,
-    reason: str,
-    detail: str,
-    now: datetime,
-) -> messages.Decision:
-    return messages.Decision(
-        id=identity.derive("decision", command.id, verdict, reason),
-        service=command.service,
-        target=policy.target,
-        verdict=verdict,
-        reason=reason,
-        detail=detail,
-        command_id=command.id,
-        correlation_id=command.correlation_id,
-        at=now,
-        command=command,
-    )
 
 
 def _standing(hold: document.Hold | None, now: datetime) -> document.Hold | None:
