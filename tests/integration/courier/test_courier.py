@@ -2,8 +2,6 @@
 
 import asyncio
 import itertools
-import json
-import os
 import signal
 import time
 from contextlib import aclosing
@@ -14,7 +12,7 @@ import pytest
 
 from concierge_courier import VERSION
 from concierge_courier.sources import dropwizard
-from concierge_proto import bus, messages, settings, subjects
+from concierge_proto import bus, messages, subjects
 from tests.integration.courier import endpoint, scene
 
 BODY = (Path(__file__).parents[2] / "unit/courier/dropwizard4.json").read_bytes()
@@ -62,7 +60,8 @@ async def test_the_id_is_the_messages(link: bus.Bus, run: scene.Run) -> None:
 
 async def test_what_can_be_measured_is_said_before_it_is_sent(link: bus.Bus, run: scene.Run) -> None:
     with endpoint.serving(endpoint.says(BODY)) as served:
-        async with run(*source(served), *FOREVER), aclosing(scene.snapshots(link)) as stored:
+        in_time = ("--interval", "3s")
+        async with run(*source(served), *in_time, *FOREVER), aclosing(scene.snapshots(link)) as stored:
             await scene.first(stored, lambda found: found.blocks[:-1])
             history = link.history("TELEMETRY", f"{subjects.ROOT}.>")
             kinds = [subjects.parse(delivery.subject).kind async for delivery in history]
@@ -211,179 +210,3 @@ async def test_a_receipt_rides_in_the_next_snapshot(
         assert 1 <= int(elapsed[0]) < 5000
     else:
         assert elapsed == [0]
-
-
-class TestNatsAway:
-    async def test_nothing_that_fits_is_lost_and_the_order_is_kept(self, server: scene.Server) -> None:
-        await server.start()
-        async with bus.connect(settings.Nats(url=server.url), "test") as link:
-            await bus.provision(link)
-            with endpoint.serving(endpoint.says(BODY)) as served:
-                async with scene.courier(*web(server), *source(served), *FOREVER) as courier:
-                    await until(served, 5)
-                    await server.kill()
-                    await until(served, 15)
-                    await server.start()
-                    await caught_up(link, served)
-                    courier.signal(signal.SIGTERM)
-                    await courier.ended()
-                    said = await courier.said()
-            found = await all_snapshots(link)
-        assert [snapshot.seq for snapshot in found] == list(range(1, len(found) + 1))
-        assert len(found) >= 20  # read before and during the outage
-        times = [snapshot.time_ns for snapshot in found]
-        assert times == sorted(set(times))
-        assert scene.facts(found[-1])["courier.dropped"] == 0
-        assert 2 <= len([line for line in said.splitlines() if ": source " not in line]) <= 5
-
-    async def test_what_does_not_fit_is_counted(self, server: scene.Server) -> None:
-        await server.start()
-        async with bus.connect(settings.Nats(url=server.url), "test") as link:
-            await bus.provision(link)
-            with endpoint.serving(endpoint.says(BODY)) as served:
-                words = (*web(server), "--buffer", "10k", *source(served), *FOREVER)
-                async with scene.courier(*words) as courier:
-                    await until(served, 5)
-                    await server.kill()
-                    await until(served, 15)
-                    await server.start()
-                    await caught_up(link, served)
-                    courier.signal(signal.SIGTERM)
-                    await courier.ended()
-            found = await all_snapshots(link)
-        dropped = int(scene.facts(found[-1])["courier.dropped"])
-        assert dropped > 0
-        assert found[-1].seq == len(found) + dropped
-
-    async def test_the_application_starts_without_it_and_all_is_told_later(
-        self, server: scene.Server, tmp_path: Path
-    ) -> None:
-        with endpoint.serving(endpoint.says(BODY)) as served:
-            async with scene.courier(*web(server), *source(served), *FOREVER):
-                await until(served, 5)
-                await server.start()
-                async with bus.connect(settings.Nats(url=server.url), "test") as link:
-                    await bus.provision(link)
-                    async with aclosing(scene.snapshots(link)) as stored:
-                        assert (await scene.first(stored, lambda found: True)).seq == 1
-                    assert [change.change for change in await scene.changes(link)] == ["started"]
-
-    async def test_the_end_is_not_held_up(self, server: scene.Server) -> None:
-        begun = time.monotonic()
-        async with scene.courier(*web(server), "--", "sh", "-c", "exit 4") as courier:
-            assert await courier.ended() == 4
-        assert time.monotonic() - begun < 20  # three seconds, where the machine has nothing else to do
-
-
-def web(server: scene.Server) -> tuple[str, ...]:
-    return ("run", "--service", "web", "--instance", "web-1", "--nats", server.url, "--interval", "50ms")
-
-
-async def until(served: endpoint.Endpoint, more: int) -> None:
-    """Wait until the endpoint has been read so many times more."""
-    wanted = served.requests + more
-    async with asyncio.timeout(15):
-        while served.requests < wanted:
-            await asyncio.sleep(0.01)
-
-
-async def caught_up(link: bus.Bus, served: endpoint.Endpoint) -> None:
-    """Wait until what is stored is what was read just now: nothing waits any more."""
-    async with aclosing(scene.snapshots(link)) as stored:
-        await scene.first(stored, lambda found: found.seq >= served.requests - 1)
-    await until(served, 2)
-
-
-async def all_snapshots(link: bus.Bus) -> list[messages.Snapshot]:
-    history = link.history("TELEMETRY", subjects.snapshot("web", "web-1"))
-    return [delivery.read(messages.Snapshot) async for delivery in history]
-
-
-class TestOnce:
-    @pytest.fixture
-    def path(self, tmp_path: Path) -> Path:
-        path = tmp_path / "metrics.json"
-        path.write_bytes(BODY)
-        return path
-
-    async def test_a_dry_run_shows_what_would_be_sent(self, path: Path) -> None:
-        async with scene.courier("run", "--source", f"dropwizard={path}", "--dry-run") as courier:
-            printed = (await courier.printed()).splitlines()
-            assert await courier.ended() == 0
-        rows = dict(line.rsplit(maxsplit=1) for line in printed if not line.startswith("#"))
-        assert rows["timer[com.example.Shop.checkout,p95]"] == "0.07"
-        assert rows["gauge[jvm.attribute.name,value]"] == "1@web-1"
-        assert "# discovery timer: 2 names" in printed
-        assert printed[-1].startswith("# ")
-
-    async def test_a_dry_run_shows_what_is_left_of_it(self, path: Path) -> None:
-        words = ("--include", "timer[*,p95]", "--include", "gauge[*]", "--exclude", "gauge*")
-        shorter = ("--rename", "com.example.=", "--spool", str(path))
-        async with scene.courier(
-            "run", "--dry-run", *words, *shorter, "--source", f"dropwizard={path}"
-        ) as courier:
-            printed = (await courier.printed()).splitlines()
-            assert await courier.ended() == 0  # and the spool was not touched
-        keys = [line.split()[0] for line in printed if "[" in line]
-        assert keys == ["timer[Shop.checkout,p95]", "timer[Shop.pay,p95]"]
-
-    async def test_as_json(self, path: Path) -> None:
-        words = ("run", "--source", f"dropwizard={path}", "--dry-run", "--json")
-        async with scene.courier(*words) as courier:
-            printed = json.loads(await courier.printed())
-        assert msgspec.convert(printed["snapshot"], messages.Snapshot).total > 40
-        assert printed["discovery"]["histogram"] == ["shop.basket"]
-
-    async def test_a_dry_run_of_a_bad_source_says_so(self, path: Path) -> None:
-        async with scene.courier("run", "--source", f"dropwizard={path}x", "--dry-run") as courier:
-            assert await courier.ended() == 1
-            assert "No such file" in await courier.said()
-
-    async def test_discovers_from_the_environment_alone(self, path: Path) -> None:
-        async with scene.courier("discover", "timer", CONCIERGE_SOURCES=f"dropwizard={path}") as courier:
-            printed = json.loads(await courier.printed())
-            assert await courier.ended() == 0
-        assert printed == [{"{#NAME}": "com.example.Shop.checkout"}, {"{#NAME}": "com.example.Shop.pay"}]
-
-    async def test_a_discovery_that_failed_prints_nothing(self, path: Path) -> None:
-        async with scene.courier("discover", "timer", "--source", f"dropwizard={path}x") as courier:
-            assert await courier.ended() == 1
-            assert await courier.printed() == ""
-
-    @pytest.mark.parametrize(
-        ("processed", "code", "printed"), [(9, 0, range(1, 10_000)), (0, 1, [0]), (None, 2, [-1])]
-    )
-    async def test_delivers(
-        self, link: bus.Bus, nats_url: str, path: Path, processed: int | None, code: int, printed: list[int]
-    ) -> None:
-        words = ("deliver", "--service", "web", "--instance", "web-1", "--nats", nats_url)
-        async with (
-            link.listening(subjects.snapshot("web", "web-1")) as heard,
-            scene.courier(*words, "--source", f"dropwizard={path}") as courier,
-        ):
-            snapshot = (await asyncio.wait_for(anext(heard), 10)).read(messages.Snapshot)
-            if processed is not None:
-                receipt = messages.Receipt(
-                    service="web", instance="web-1", snapshot_id=snapshot.id, backend="zabbix", primary=True,
-                    processed=processed, failed=9 - processed, total=9, elapsed_ms=1,
-                )  # fmt: skip
-                await link.tell(link.pack(subjects.receipt("web", "web-1"), receipt))
-            assert int(await courier.printed()) in printed
-            assert await courier.ended() == code
-
-    @pytest.mark.parametrize(("name", "code", "verdict"), [("missing", 1, "0"), ("pipe", 2, "-1")])
-    async def test_a_delivery_whose_source_fails(
-        self, link: bus.Bus, nats_url: str, tmp_path: Path, name: str, code: int, verdict: str
-    ) -> None:
-        os.mkfifo(tmp_path / "pipe")
-        words = ("deliver", "--service", "web", "--nats", nats_url, "--timeout", "200ms")
-        async with scene.courier(*words, "--source", f"dropwizard={tmp_path / name}") as courier:
-            assert await courier.printed() == f"{verdict}\n"
-            assert await courier.ended() == code
-
-    async def test_wrong_options_end_with_2_and_a_sentence(self) -> None:
-        async with scene.courier("run", "--", "true") as courier:
-            assert await courier.ended() == 2
-            assert await courier.said() == (
-                "concierge-courier: which service is this? Say --service NAME, or set CONCIERGE_SERVICE\n"
-            )
