@@ -27,6 +27,35 @@ async def test_many_values_go_in_packets_of_5000_in_order() -> None:
     assert [row["key"] for row in fake.values()] == [row.key for row in ROWS]
 
 
+async def test_packets_of_one_time_go_two_at_once() -> None:
+    busy, most, both = 0, 0, asyncio.Event()
+
+    async def answer(request: dict[str, Any]) -> bytes:
+        nonlocal busy, most
+        busy, most = busy + 1, max(most, busy + 1)
+        if busy == 2:
+            both.set()
+        await both.wait()
+        busy -= 1
+        return trappers.accepting(request)
+
+    rows = [packets.Row("h", f"k{number}", "1", 1_700_000_000, 7) for number in range(12_000)]
+    async with trappers.trapper(answer) as fake:
+        assert await trapper.Trapper([fake.address], 5).deliver("h", rows) == 12_000
+    assert most == 2
+    assert sorted(value["key"] for value in fake.values()) == sorted(row.key for row in rows)
+
+
+async def test_of_two_packets_one_that_fails_is_told() -> None:
+    def answer(request: dict[str, Any]) -> bytes | None:
+        return trappers.accepting(request) if len(request["data"]) == 5000 else None
+
+    rows = [packets.Row("h", f"k{number}", "1", 1_700_000_000, 7) for number in range(12_000)]
+    async with trappers.trapper(answer) as fake:
+        with pytest.raises(errors.Temporary, match="Zabbix is away"):
+            await trapper.Trapper([fake.address], 5).deliver("h", rows)
+
+
 async def test_a_slow_server_gets_smaller_packets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trapper, "SLOW", -1.0)
     async with trappers.trapper() as fake:

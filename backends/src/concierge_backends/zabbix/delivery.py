@@ -130,8 +130,8 @@ class Delivery:
         hopeful = [row for row in lost if row.key not in hopeless] if self._waiting < MOST else []
         self._park(host, hopeful)
         left = max(0, failed - why.total())
-        gone = min(left, len(lost) - len(hopeful)) if missed.sure else 0
-        return Fate(taken, left - gone, gone, refused)
+        waiting = min(left, len(hopeful))
+        return Fate(taken, waiting, left - waiting, refused)
 
     def _found(self, host: hosts.Host, rows: Sequence[packets.Row]) -> None:
         """All were taken: so will be what waits of them."""

@@ -17,6 +17,8 @@ ASK_EVERY = 600.0
 """Seconds between two questions about single values of a host."""
 STALE = 600.0
 """Seconds after which the traits of a host's items are read anew."""
+FEW = 5
+"""Hosts whose full lists of items are one question: PHP holds the whole answer in memory."""
 ASKED = 2000
 """Values of one question."""
 
@@ -47,7 +49,7 @@ class Inquiry:
     def __init__(self, door: items.Door | None, send: Send, way: int) -> None:
         self._door = door
         self._send = send
-        self._items = items.Asked(door, functools.partial(items.known, way)) if door else None
+        self._items = items.Asked(door, functools.partial(items.known, way), FEW) if door else None
         self._traits = items.Asked(door, items.kinds) if door else None
 
     async def close(self) -> None:
@@ -87,8 +89,8 @@ class Inquiry:
 
     async def _by_parts(self, host: hosts.Host, rows: Sequence[packets.Row], failed: int) -> Missed:
         if failed == len(rows):
-            keys = {row.key for row in rows}
-            return Missed(keys, dict.fromkeys(keys, _silence(host)) if _silence(host) else {})
+            keys, why = {row.key for row in rows}, _silence(host)
+            return Missed(set(), dict.fromkeys(keys, why)) if why else Missed(keys, {})
         account, now = host.account, time.monotonic()
         found = Missed(account.sifted, {})
         if found.count(rows) == failed:

@@ -13,7 +13,7 @@ from concierge_proto import errors
 GATHER = 0.02
 """Seconds in which the questions of several hosts become one."""
 TOGETHER = 50
-"""Hosts of one question."""
+"""Hosts of one question, where the answers are short."""
 LIMIT = 10.0
 """Seconds of one question; delivery waits for it."""
 BLIND = 30.0
@@ -53,8 +53,9 @@ Question = Callable[[api.Api, list[str]], Awaitable[dict[str, T]]]
 class Asked(Generic[T]):
     """One question about many hosts."""
 
-    def __init__(self, door: Door, question: Question[T]) -> None:
+    def __init__(self, door: Door, question: Question[T], together: int = TOGETHER) -> None:
         self._door = door
+        self._together = together
         self._question = question
         self._answers: OrderedDict[str, tuple[T, float]] = OrderedDict()
         self._held = 0
@@ -85,7 +86,7 @@ class Asked(Generic[T]):
     async def _ask(self) -> None:
         while self._waiting:
             await asyncio.sleep(GATHER)
-            some = list(self._waiting)[:TOGETHER]
+            some = list(self._waiting)[: self._together]
             answers = await self._safely(some)
             for host in some:
                 self._waiting.pop(host).set_result(answers.get(host))
