@@ -13,7 +13,8 @@ import pytest
 
 from concierge_cli import house, nats
 from concierge_cli.demo import balancer, containers, play, scene, stage
-from concierge_proto import identity, journal, messages, settings
+from concierge_proto import identity, messages, settings
+from concierge_proto.bus import journal
 from tests import gate, peer
 
 

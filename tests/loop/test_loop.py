@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from concierge_cli import nats
-from concierge_proto import bus, identity, journal, messages, settings
+from concierge_proto import bus, identity, messages, settings
+from concierge_proto.bus import journal
 from tests import peer
 
 PAIRS = [

@@ -7,7 +7,7 @@ import typer
 
 from concierge_cli import order, output
 from concierge_gateway import actions
-from concierge_proto import orders
+from concierge_proto.bus import orders
 
 _Service = Annotated[str, typer.Argument(help="As it is called in the configuration.")]
 _Instance = Annotated[str, typer.Option(help="Only this one: its name, host name or id.")]

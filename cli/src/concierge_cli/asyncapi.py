@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 import typer
 
-from concierge_proto import bus, journal, messages, subjects
+from concierge_proto import bus, messages, subjects
+from concierge_proto.bus import journal
 
 _BODIES: dict[str, tuple[str, type[msgspec.Struct]]] = {
     "snapshot": ("<service>.<instance>", messages.Snapshot),

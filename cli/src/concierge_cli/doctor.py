@@ -10,7 +10,8 @@ from rich.text import Text
 
 from concierge_cli import house, output, status
 from concierge_cli.place import Place
-from concierge_proto import bus, errors, settings, standing
+from concierge_proto import bus, errors, settings
+from concierge_proto.bus import standing
 from concierge_scheduler import keeper, state
 from concierge_scheduler.targets import checkup, registry
 

@@ -8,7 +8,8 @@ import typer
 
 from concierge_cli import output, show
 from concierge_cli.place import Place
-from concierge_proto import errors, journal, settings, subjects
+from concierge_proto import errors, settings, subjects
+from concierge_proto.bus import journal
 
 
 def events(

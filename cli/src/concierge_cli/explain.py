@@ -11,7 +11,8 @@ from rich.text import Text
 
 from concierge_cli import events, output, reasons, show
 from concierge_cli.place import Place
-from concierge_proto import bus, errors, journal, messages, settings, standing, subjects
+from concierge_proto import bus, errors, messages, settings, subjects
+from concierge_proto.bus import journal, standing
 from concierge_scheduler import state
 
 Judged = TypeVar("Judged", messages.Decision, messages.Outcome)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from concierge_cli import order, output
-from concierge_proto import orders
+from concierge_proto.bus import orders
 
 
 def hold(

@@ -7,7 +7,8 @@ import typer
 
 from concierge_cli import events, output, show
 from concierge_cli.place import Place
-from concierge_proto import bus, errors, journal
+from concierge_proto import bus, errors
+from concierge_proto.bus import journal
 
 
 def incident(

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from concierge_cli import output, show
 from concierge_cli.place import Place
-from concierge_proto import bus, errors, journal, messages, orders, settings, subjects
+from concierge_proto import bus, errors, messages, settings, subjects
+from concierge_proto.bus import journal, orders
 
 
 def command(config: settings.Settings, service: str, order: orders.Order, reason: str) -> messages.Command:

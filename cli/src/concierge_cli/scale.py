@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from concierge_cli import order, output
-from concierge_proto import errors, messages, orders, settings
+from concierge_proto import errors, messages, settings
+from concierge_proto.bus import orders
 
 _COUNT = re.compile(r"([+-]?)(\d+)")
 _VERBS: dict[str, messages.Verb] = {"": "scale_to", "+": "scale_out", "-": "scale_in"}

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from rich.text import Text
 
-from concierge_proto import bus, journal, messages
+from concierge_proto import bus, messages
+from concierge_proto.bus import journal
 
 _STYLES = {
     "trigger": "yellow",

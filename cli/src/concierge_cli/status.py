@@ -8,7 +8,7 @@ from rich.text import Text
 
 from concierge_cli import output, show
 from concierge_cli.place import Place
-from concierge_proto import standing
+from concierge_proto.bus import standing
 
 DEGRADED = 3
 """Exit code when a target has no holder, or a service has too few instances."""

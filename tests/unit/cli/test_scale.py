@@ -3,7 +3,8 @@
 import pytest
 
 from concierge_cli import scale
-from concierge_proto import errors, orders, settings
+from concierge_proto import errors, settings
+from concierge_proto.bus import orders
 
 CONFIG = settings.parse(
     {"targets": {"shop": {"kind": "compose"}}, "services": {"web": {"target": "shop", "max": 5}}}, "test"

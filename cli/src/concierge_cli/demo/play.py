@@ -12,7 +12,8 @@ import msgspec
 from concierge_cli import show
 from concierge_cli.demo import scene
 from concierge_cli.demo.balancer import Balancer
-from concierge_proto import bus, errors, journal, messages, metric, subjects
+from concierge_proto import bus, errors, messages, metric, subjects
+from concierge_proto.bus import journal
 
 QUIET, RUSH = 0.45, 1.1
 """Offered load, in instances' worth: 0.45 is fine for one, 1.1 is too much for one and fine for two."""

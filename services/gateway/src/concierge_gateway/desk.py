@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from concierge_gateway import actions, answers, asked, intake, operators
-from concierge_proto import bus, errors, journal, orders, settings, standing, subjects
+from concierge_proto import bus, errors, settings, subjects
+from concierge_proto.bus import journal, orders, standing
 
 MOST = 1000
 """Incidents of one answer."""

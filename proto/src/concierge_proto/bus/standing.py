@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from concierge_proto import bus, journal, messages, settings, subjects
+from concierge_proto import bus, messages, settings, subjects
+from concierge_proto.bus import journal
 
 
 async def heard(link: bus.Bus, config: settings.Settings) -> dict[str, tuple[str, ...]]:
