@@ -8,14 +8,13 @@ import msgspec
 import typer
 from rich.text import Text
 
-from concierge_cli import house, output, status
-from concierge_cli.place import Place
+from concierge_cli import output, status
+from concierge_cli.place import Place, with_folders
 from concierge_proto import bus, errors, settings
 from concierge_proto.bus import standing
 from concierge_scheduler import keeper, state
-from concierge_scheduler.targets import checkup, registry
-
-Check = checkup.Check
+from concierge_scheduler.targets import registry
+from concierge_scheduler.targets.check import Check
 
 
 def doctor(context: typer.Context, json: output.Json = False) -> None:
@@ -33,7 +32,7 @@ def doctor(context: typer.Context, json: output.Json = False) -> None:
 
 async def _told(place: Place, *, json: bool) -> list[Check]:
     found = []
-    async for check in checks(place, house.with_folders(place.load(), place.state)):
+    async for check in checks(place, with_folders(place.load(), place.state)):
         found.append(check)
         if json:
             output.emit(check)
@@ -53,6 +52,8 @@ def line(check: Check) -> Text:
 
 async def checks(place: Place, config: settings.Settings) -> AsyncIterator[Check]:
     """Yield every check; without a bus those that need none."""
+    from concierge_scheduler.targets import checkup  # noqa: PLC0415 - the others do not wait for Docker's library
+
     async with contextlib.AsyncExitStack() as stack:
         link = None
         try:

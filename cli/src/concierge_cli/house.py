@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from concierge_backends import forwarder
-from concierge_cli import nats
+from concierge_cli import nats, place
 from concierge_gateway import run as gateway
 from concierge_proto import bus, settings
 from concierge_scheduler import run as scheduler
@@ -41,7 +41,7 @@ async def open_house(
         webhook_secrets: Secrets of gateway sources that no file holds.
     """
     async with contextlib.AsyncExitStack() as stack:
-        config = await _with_nats(stack, with_folders(config, state), state)
+        config = await _with_nats(stack, place.with_folders(config, state), state)
         config, keys = with_embedded(config, dict(webhook_secrets or {}))
         link = await stack.enter_async_context(bus.connect(config.nats, "up"))
         await bus.provision(link)
@@ -86,15 +86,6 @@ async def _with_nats(
     server = nats.server(store, state / "run", listen=config.nats.listen, port=config.nats.port)
     url = await stack.enter_async_context(server)
     return msgspec.structs.replace(config, nats=msgspec.structs.replace(config.nats, url=url))
-
-
-def with_folders(config: settings.Settings, state: Path) -> settings.Settings:
-    """Give every target of processes a folder that belongs to this configuration."""
-    targets = {
-        name: msgspec.structs.replace(target, directory=target.directory or str(state / "targets" / name))
-        for name, target in config.targets.items()
-    }
-    return msgspec.structs.replace(config, targets=targets)
 
 
 def _task(

@@ -73,3 +73,12 @@ class Place:
         """Connect to the bus; raises Permanent where there is none to be found."""
         async with bus.connect(self.nats(), who) as link:
             yield link
+
+
+def with_folders(config: settings.Settings, state: Path) -> settings.Settings:
+    """Give every target of processes a folder that belongs to this configuration."""
+    targets = {
+        name: msgspec.structs.replace(target, directory=target.directory or str(state / "targets" / name))
+        for name, target in config.targets.items()
+    }
+    return msgspec.structs.replace(config, targets=targets)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from concierge_proto import settings
-from concierge_scheduler.targets import checkup
+from concierge_scheduler.targets import check, checkup
 from tests import containers, peer
 
 SERVICES = {
@@ -39,7 +39,7 @@ def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Answers:
     return give
 
 
-async def found(target: settings.Target) -> dict[str, checkup.Check]:
+async def found(target: settings.Target) -> dict[str, check.Check]:
     return {check.what: check async for check in checkup.look("shop", target, SERVICES)}
 
 

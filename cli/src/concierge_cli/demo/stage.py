@@ -55,7 +55,9 @@ async def _prometheus(config: settings.Settings) -> Callable[[], Awaitable[None]
     before = receiver.read_text("utf-8")
     token = config.gateway.sources["alertmanager"].token_file
     alerts.write_text(rules.alerts(config), "utf-8")
-    receiver.write_text(rules.receiver(f"{options.gateway_url(config)}/webhooks/alertmanager", token), "utf-8")
+    receiver.write_text(
+        rules.receiver(f"{options.gateway_url(config)}/webhooks/alertmanager", token), "utf-8"
+    )
     await _reload(place)
 
     async def undo() -> None:

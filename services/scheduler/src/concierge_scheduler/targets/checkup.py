@@ -8,20 +8,12 @@ import msgspec
 
 from concierge_proto import errors, settings
 from concierge_scheduler.targets import docker, port, registry
+from concierge_scheduler.targets.check import Check
 
 OLDEST = (2, 20)
 """The compose plugin that knows all we ask of it."""
 SKEW = 5.0
 """Seconds that the engine's clock may be off: events of both are compared."""
-
-
-class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was looked at."""
-
-    what: str
-    good: bool
-    found: str
-    remedy: str = ""
 
 
 class _Info(msgspec.Struct, frozen=True, rename="pascal"):
