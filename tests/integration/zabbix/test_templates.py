@@ -12,7 +12,7 @@ import pytest
 
 from concierge_backends.zabbix import api, names, packets, trapper
 from concierge_backends.zabbix.provision import elements, imports
-from concierge_backends.zabbix.provision.library import application, container, document, examples
+from concierge_backends.zabbix.provision.library import container, document, examples
 from concierge_proto import settings
 from tests.integration.zabbix.conftest import PING_TOKEN, Apply, Gateway, Server, Until
 
@@ -80,7 +80,7 @@ async def instance(door: api.Api, config: settings.Settings, service: str, **mac
     """Make an instance's host, as the host keeper does; return its name and id."""
     host = names.instance_host(config, service, "one")
     group = await door.call("hostgroup.get", {"filter": {"name": [names.host_group(config, service)]}})
-    template = await door.call("template.get", {"filter": {"host": [application.of(service)]}})
+    template = await door.call("template.get", {"filter": {"host": [names.instance_template(service)]}})
     made = await door.call(
         "host.create",
         {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from concierge_backends.zabbix import keys
+from concierge_backends.zabbix import keys, names
 from concierge_backends.zabbix.provision import catalogue, imports
 from concierge_backends.zabbix.provision.library import (
     application,
@@ -47,7 +47,9 @@ def test_every_element_has_a_uuid_of_its_own(*, seven: bool) -> None:
 
 def test_a_uuid_is_the_same_for_ever() -> None:
     assert shapes.uuid("template", enfield.NAME) == "0f45c251a36640b19d92c6c165fbf50e"
-    assert shapes.uuid("template", application.of("web")) != shapes.uuid("template", application.of("api"))
+    assert shapes.uuid("template", names.instance_template("web")) != shapes.uuid(
+        "template", names.instance_template("api")
+    )
 
 
 @pytest.mark.parametrize("seven", VERSIONS)

@@ -23,7 +23,7 @@ from concierge_backends.zabbix.provision.backup import restore as backup
 from concierge_backends.zabbix.provision.backup import save
 from concierge_backends.zabbix.provision.backup.save import Saved
 from concierge_backends.zabbix.provision.ledger import Change
-from concierge_backends.zabbix.provision.library import application, service
+from concierge_backends.zabbix.provision.library import service
 from concierge_proto import settings
 
 __all__ = ["Change", "Saved", "apply", "destroy", "export", "restore"]
@@ -126,7 +126,7 @@ async def _walk(book: ledger.Ledger, config: settings.Settings, media_id: str) -
             for threshold in own.triggers
         ]
         group = made[names.host_group(config, name)]
-        docs.append(actions.on_registration(name, group, shared[application.of(name)]))
+        docs.append(actions.on_registration(name, group, shared[names.instance_template(name)]))
     await actions.settle(book, docs)
     return users
 

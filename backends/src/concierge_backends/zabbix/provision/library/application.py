@@ -11,19 +11,15 @@ ABOUT = (
 )
 
 
-def of(service: str) -> str:
-    """Return the name of a service's own template: its tag `service` is on every problem, on 6.0 too."""
-    return f"{NAME} of {service}"
-
-
 def build(group: str) -> Doc:
     parents = (enfield.NAME, container.NAME)
     return shapes.template(NAME, group, ABOUT, parents, tags=[shapes.tag("concierge", "instance")])
 
 
 def build_of(service: str, group: str) -> Doc:
+    """Return the template of a service's instances: its tag `service` is on every problem, on 6.0 too."""
     return shapes.template(
-        of(service),
+        names.instance_template(service),
         group,
         parents=[NAME],
         tags=[shapes.tag("concierge", "instance"), shapes.tag("service", service)],
