@@ -103,6 +103,16 @@ async def test_an_absurd_time_is_never_sent() -> None:
     assert not fake.requests
 
 
+async def test_an_absurd_time_of_a_state_or_a_discovery_is_never_sent_either() -> None:
+    discovery = messages.Discovery(service="web", instance="web-1", time_ns=0, boot="b1", kinds={})
+    async with opened(Server("container.state")) as (system, fake):
+        with pytest.raises(errors.Malformed, match=r"web/web-1: its time, 0 ns, .* check its clock"):
+            await system.heartbeat(msgspec.structs.replace(heartbeat(0), time_ns=0))
+        with pytest.raises(errors.Malformed, match="is no time of now"):
+            await system.discovery(discovery)
+    assert not fake.requests
+
+
 async def test_values_of_a_new_instance_come_once_more_with_their_own_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

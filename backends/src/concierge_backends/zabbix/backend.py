@@ -105,6 +105,7 @@ class Backend:
 
     async def discovery(self, discovery: messages.Discovery) -> None:
         """Announce the instance, and give each rule its full list of names."""
+        _check_time(discovery)
         host = self._host(discovery)
         host.courier = discovery.facts.get("courier", host.courier)
         host.image = discovery.facts.get("image", host.image)
@@ -119,6 +120,7 @@ class Backend:
 
     async def heartbeat(self, heartbeat: messages.Heartbeat) -> None:
         """Send the state of an instance, and on 7.0 what an agent sends to be called available."""
+        _check_time(heartbeat)
         host = self._host(heartbeat)
         host.courier = heartbeat.version or host.courier
         if self.keeper and heartbeat.state:
@@ -241,6 +243,13 @@ def _delivered(fate: delivery.Fate, refused: Counter[str], total: int) -> port.D
         undiscovered=fate.undiscovered,
         refused=refused.total(),
     )
+
+
+def _check_time(said: messages.Discovery | messages.Heartbeat) -> None:
+    """Raise Malformed for a time that Zabbix must not be given: clock 0 hangs the history syncer of 6.0."""
+    if not packets.sendable(said.time_ns, time.time()):
+        who = f"{said.service}/{said.instance}"
+        raise errors.Malformed(f"{who}: its time, {said.time_ns} ns, is no time of now: check its clock")
 
 
 def _reason(heartbeat: messages.Heartbeat) -> str:
