@@ -3,6 +3,7 @@
 import json
 import secrets
 import stat
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -12,7 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from concierge_backends.zabbix import api, names, provision
+from concierge_backends.zabbix import api, names, packets, provision, trapper
+from concierge_backends.zabbix.keeper import census, enrol, retire
 from concierge_backends.zabbix.provision import people
 from concierge_proto import errors, settings
 from tests.integration.zabbix.conftest import SECRET, Server, Until
@@ -135,6 +137,32 @@ async def test_the_host_keeper_keeps_the_hosts_of_our_groups_alone(
             with pytest.raises(errors.Permanent, match=REFUSED):
                 await us.call(method, params)
         assert (await us.call("host.delete", [made]))["hostids"] == [made]
+
+
+async def test_the_host_keeper_s_whole_work_needs_no_more_rights(
+    acting: As, server: Server, door: api.Api, config: settings.Settings, service: str, until: Until
+) -> None:
+    host = names.instance_host(config, service, "one")
+    port = trapper.Trapper([server.trapper], 5)
+
+    async def failing() -> Any:
+        await port.deliver(host, [packets.row(host, names.ELAPSED, -1, time.time_ns())])
+        return await door.call("problem.get", {"hostids": [found.id], "output": ["name"]})
+
+    async with acting("keeper") as us:
+        enrolled = await enrol.enrol(us, config, [enrol.Arrival(host, service, "boot")])
+        assert enrolled.made == [host]
+        found = (await census.named(us, [host]))[host]
+        (problem,) = await until(failing)
+        assert problem["name"] == "Delivery of metrics fails"
+        assert await retire.retire(us, config, [retire.End(host, time.time(), "exit code 1")]) == [host]
+
+        async def closed() -> bool:
+            return not await door.call("problem.get", {"hostids": [found.id]})
+
+        await until(closed)
+        assert await retire.remove(us, config, time.time() + 60) == 1
+    assert await door.call("host.get", {"hostids": [found.id]}) == []
 
 
 async def test_zabbix_allows_no_action_that_was_not_meant(applied: object, door: api.Api) -> None:
