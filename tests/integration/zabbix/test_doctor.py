@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from concierge_backends.zabbix import api, doctor, names, packets, trapper
-from concierge_backends.zabbix.doctor import access, bench, probe, road
+from concierge_backends.zabbix.doctor import access, bench, probe, road, tokens
 from concierge_backends.zabbix.provision import media, people
 from concierge_gateway import run as gateway
 from concierge_proto import bus, messages, settings
@@ -411,6 +411,21 @@ def elsewhere(ward: Ward, **changed: Any) -> doctor.Patient:
     return ward.patient._replace(config=msgspec.structs.replace(config, monitoring=monitoring))
 
 
+async def test_the_host_keepers_token_is_tried_as_well(ward: Ward, tmp_path: Path) -> None:
+    keeper = await ward.get("user.get", filter={"username": people.KEEPER.user})
+    made = await ward.door.call("token.create", {"name": secrets.token_hex(4), "userid": keeper["userid"]})
+    (generated,) = await ward.door.call("token.generate", made["tokenids"])
+    file = tmp_path / "keeper"
+    file.write_text(generated["token"])
+    (_, good) = await tokens.check(ward.door, elsewhere(ward, keeper_token_file=str(file)))
+    assert (good.check, good.state) == ("host keeper", "ok"), good
+
+    other = ward.patient.config.monitoring.zabbix.api_token_file
+    (_, bad) = await tokens.check(ward.door, elsewhere(ward, keeper_token_file=other))
+    assert bad.state == "broken"
+    assert "may not call host.create, host.delete, host.update, template.get" in bad.detail
+
+
 async def test_an_api_that_is_away_ends_the_walk_with_its_address(ward: Ward) -> None:
     patient = ward.patient._replace(url=f"http://{NOBODY}/")
     found = [one async for one in doctor.walk(patient, ward.server.login)]
@@ -465,7 +480,10 @@ async def test_the_command_ends_with_1_when_something_is_broken(ward: Ward, tmp_
         return child.returncode or 0, [json.loads(line) for line in said.splitlines()]
 
     code, found = await run()
-    assert (code, {one["state"] for one in found}) == (0, {"ok"}), found
+    assert code == 0, found
+    assert [one["check"] for one in found if one["state"] != "ok"] == [
+        "host keeper"
+    ]  # which this test has not
     async for _ in switched(ward, "trigger", {"triggerid": await ward.trigger()}):
         code, found = await run()
     assert code == 1

@@ -124,3 +124,18 @@ def test_clocks_are_compared(ahead: float, state: str, said: str) -> None:
     found = probe._clock(probe.Stamp([row(probe.STAMPED, 1_700_000_000 + ahead)], 1_700_000_000))
     assert found.state == state
     assert f"{abs(ahead):.1f} s {said} ours" in found.detail
+
+
+def test_attempts_end_before_the_next_step() -> None:
+    found = {"maxattempts": "5", "attempt_interval": "5s", "timeout": "5s"}
+    assert recipient.attempts(found) == 45
+    assert recipient.attempts({**found, "attempt_interval": "1m", "timeout": "{$LIMIT}"}) == 0
+
+
+def test_a_bearer_token_is_offered_with_a_warning_alone() -> None:
+    tree = {
+        "gateway": {"sources": {"z": {"kind": "zabbix", "token_file": "t"}, "a": {"kind": "alertmanager"}}}
+    }
+    (found,) = recipient._bearer(settings.parse(tree, "test"))
+    assert (found.state, found.check) == ("warning", "bearer")
+    assert found.detail.startswith("gateway.sources.z.token_file: Zabbix checks no certificate")

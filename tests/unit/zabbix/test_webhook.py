@@ -159,3 +159,9 @@ def test_nothing_else_is_ever_raised(changed: dict[str, str]) -> None:
     except errors.Malformed:
         return
     assert found.source == "zabbix"
+
+
+def test_the_doctors_own_problem_asks_for_nothing() -> None:
+    tags = '[{"tag":"service","value":"web"},{"tag":"concierge.doctor","value":"1"}]'
+    assert read(event_tags=tags).verdict == "test"
+    assert read().verdict == ""

@@ -1,6 +1,6 @@
 """`concierge zabbix doctor`: walks the road from a value to the webhook, and says what is broken and what helps.
 
-`access` asks whether we get in, `road` looks at each service, `recipient` at who carries the webhook, `load` at the
+`access` asks whether we get in, `tokens` what the services may do, `road` looks at each service, `recipient` at who carries the webhook, `load` at the
 server itself; `probe` tries all of it on a `bench` of its own. Each check is a `finding`.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 
 from concierge_backends.zabbix import api
-from concierge_backends.zabbix.doctor import access, finding, load, probe, recipient, road
+from concierge_backends.zabbix.doctor import access, finding, load, probe, recipient, road, tokens
 from concierge_backends.zabbix.doctor.finding import Finding, Patient
 from concierge_proto import errors
 
@@ -16,7 +16,6 @@ __all__ = ["Finding", "Patient", "walk"]
 
 FRONT_END = "see that the front end runs and api_url is its address; then the user and the password"
 RIGHTS = "call as a super admin"
-TOKEN = "make a new token, and write it into monitoring.zabbix.api_token_file"  # noqa: S105 - a sentence
 
 Section = Callable[[], Awaitable[list[Finding]]]
 
@@ -43,7 +42,7 @@ async def _inside(door: api.Api, patient: Patient, *, tried: bool) -> AsyncGener
     services = [partial(road.service, door, patient, name) for name in patient.config.services]
     sections: list[tuple[str, Section, str]] = [
         ("API", partial(access.version, door, patient), FRONT_END),
-        ("token", partial(access.token, door, patient), TOKEN),
+        ("tokens", partial(tokens.check, door, patient), RIGHTS),
         ("processes", partial(load.processes, door), RIGHTS),
         *(("service", section, RIGHTS) for section in services),
         ("media type", partial(recipient.media_type, door, patient), RIGHTS),

@@ -6,7 +6,7 @@ from typing import Any
 from concierge_backends.zabbix import api, names
 from concierge_backends.zabbix.doctor import finding
 from concierge_backends.zabbix.doctor.finding import Finding, Patient
-from concierge_backends.zabbix.provision import media, people
+from concierge_backends.zabbix.provision import media, people, services
 from concierge_proto import settings
 
 APPLY = "run `concierge zabbix apply`"
@@ -22,7 +22,7 @@ async def media_type(door: api.Api, patient: Patient) -> list[Finding]:
     """Compare the media type and the fingerprint of its secret with what `apply` would write."""
     found = await door.call("mediatype.get", {"filter": {"name": media.NAME}})
     macros = await door.call("usermacro.get", {"globalmacro": True, "filter": {"macro": media.SECRET}})
-    return [_media(found, patient), _secret(macros, patient)]
+    return [_media(found, patient), _secret(macros, patient), *_bearer(patient.config)]
 
 
 def _media(found: list[dict[str, Any]], patient: Patient) -> Finding:
@@ -38,7 +38,33 @@ def _media(found: list[dict[str, Any]], patient: Patient) -> Finding:
         return finding.broken(check, f"it calls {called}, and the configuration says {patient.hook}", remedy)
     if one["script"].strip().replace("\r\n", "\n") != media.script():
         return finding.broken(check, "its script is not that of this version", APPLY)
+    longest = attempts(one)
+    if longest >= services.LEAST_STEP:
+        detail = f"its attempts take {longest:g} s: the next step comes after {services.LEAST_STEP} s"
+        return finding.warning(check, detail, APPLY)
     return finding.ok(check, f"calls {called}")
+
+
+def attempts(found: dict[str, Any]) -> float:
+    """Return the seconds until the last attempt is over; user macros count as nothing."""
+    number, pause, limit = (
+        float(text) if (text := found[field].rstrip("s")).isdecimal() else 0.0
+        for field in ("maxattempts", "attempt_interval", "timeout")
+    )
+    return number * limit + (number - 1) * pause
+
+
+def _bearer(config: settings.Settings) -> list[Finding]:
+    """Zabbix's HttpRequest checks no certificate: a token goes to whoever stands in between, a signature does no harm."""
+    return [
+        finding.warning(
+            "bearer",
+            f"gateway.sources.{name}.token_file: Zabbix checks no certificate, and whoever is in between reads the token",
+            "remove token_file: the media type signs by secret_file",
+        )
+        for name, source in config.gateway.sources.items()
+        if source.kind == "zabbix" and source.token_file
+    ]
 
 
 def _secret(found: list[dict[str, Any]], patient: Patient) -> Finding:

@@ -13,6 +13,7 @@ APPLY = "run `concierge zabbix apply`"
 ENABLE = "enable it in the front end"
 LATE = 300.0
 """Seconds after a cooldown in which the next step should come."""
+NOTHING_YET = "not enough data"
 ON = "0"
 """Zabbix's `status` and `state` of what works."""
 
@@ -90,6 +91,9 @@ def _trigger(check: str, found: dict[str, Any] | None) -> Finding:
         return finding.broken(check, "missing", APPLY)
     if found["status"] != ON:
         return finding.broken(check, "disabled", ENABLE)
+    if found["state"] != ON and NOTHING_YET in found["error"]:
+        detail = "cannot be judged: no values came yet"
+        return finding.warning(check, detail, "start an instance of the service, with a courier")
     if found["state"] != ON:
         return finding.broken(
             check, f"cannot be judged: {found['error']}", "see to the items that its expression names"
