@@ -103,6 +103,30 @@ async def test_at_run_time_it_reads_and_comments_and_changes_nothing(
         assert await us.call("host.get", {"filter": {"host": ["Zabbix server"]}}) == []
 
 
+async def test_at_run_time_a_problem_is_commented_and_nothing_else(
+    acting: As, server: Server, door: api.Api, config: settings.Settings, service: str, until: Until
+) -> None:
+    host = names.instance_host(config, service, "one")
+    await enrol.enrol(door, config, [enrol.Arrival(host, service, "boot")])
+    port = trapper.Trapper([server.trapper], 5)
+    async with acting("runtime") as us:
+
+        async def failing() -> Any:
+            await port.deliver(host, [packets.row(host, names.ELAPSED, -1, time.time_ns())])
+            return await us.call("problem.get", {"tags": [{"tag": "service", "value": service}]})
+
+        (problem,) = await until(failing)
+        said = {"eventids": [problem["eventid"]], "message": "from 1 to 2"}
+        await us.call("event.acknowledge", said | {"action": 4})
+        for action in (1, 2, 8):
+            with pytest.raises(errors.Permanent, match=r"refused event\.acknowledge"):
+                await us.call("event.acknowledge", said | {"action": 4 | action, "severity": 5})
+        select = "selectAcknowledges" if us.seven else "select_acknowledges"
+        asked = {"eventids": [problem["eventid"]], select: "extend"}
+        (event,) = await us.call("event.get", asked)
+        assert [one["message"] for one in event["acknowledges"]] == ["from 1 to 2"]
+
+
 @pytest.fixture
 async def elsewhere(door: api.Api) -> AsyncIterator[str]:
     """A host group that is not ours."""
