@@ -11,7 +11,7 @@ from prometheus_client import parser
 from concierge_backends import port
 from concierge_backends.prometheus import exposition
 from concierge_proto import messages, metric
-from tests.unit.backends.said import LOAD, START, block, heartbeat, snapshot
+from tests.unit.backends.said import LOAD, NOW, START, block, heartbeat, snapshot
 
 Samples = dict[tuple[str, str], float]
 
@@ -117,6 +117,30 @@ def test_nobody_has_counts_and_no_metrics() -> None:
     body = exposition.aggregates(port.Aggregates("web", START, 0, 0, ()))
     assert b"concierge_service_heard 0" in body
     assert b"concierge_service_avg" not in body
+
+
+def test_an_outcome_says_what_was_wanted_and_how_long_it_took() -> None:
+    found = messages.Outcome(
+        id="o",
+        service="web",
+        target="shop",
+        result="partial",
+        before=1,
+        wanted=3,
+        after=2,
+        duration_ms=1250,
+        command_id="c",
+        correlation_id="i",
+        started_at=NOW,
+        at=NOW,
+    )
+    families = parser.text_string_to_metric_families(exposition.outcome(found).decode())
+    samples = {sample.name: sample for family in families for sample in family.samples}
+    assert samples["concierge_service_wanted"].value == 3
+    assert samples["concierge_service_after"].value == 2
+    assert samples["concierge_service_outcome_time_seconds"].value == NOW.timestamp()
+    took = samples["concierge_service_change_seconds"]
+    assert (took.labels, took.value) == ({"result": "partial"}, 1.25)
 
 
 names = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=20)
