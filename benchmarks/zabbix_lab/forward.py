@@ -27,6 +27,8 @@ TURNS = int(os.environ.get("TURNS", "7"))
 QUEUE = 4
 """Snapshots of one turn: throughput is what counts, and nobody waits for the one before."""
 REACH = 0.9
+PATIENCE = 400.0
+"""Seconds; values without an item wait for one for about three minutes."""
 TOTAL = documents.NAMES * (len(documents.TIMER) + 1)
 TAKEN = documents.NAMES * len(documents.WITH_ITEMS)
 
@@ -58,6 +60,12 @@ class Lane:
         await self._link.publish(self._link.pack(subject, values.discovery(house.SERVICE, INSTANCE)))
         await monitoring.discovered(door, INSTANCE, documents.NAMES)
 
+    async def settle(self) -> None:
+        """Wait until the forwarder has given up hope for the values that will never have an item."""
+        async with asyncio.timeout(PATIENCE):
+            while any(receipt.parked for receipt in (await self._deliver(1))[1]):  # noqa: ASYNC110 - a server
+                await asyncio.sleep(5)
+
     async def turn(self) -> Turn:
         """Let each send once, one after the other."""
         alone = await self.ours(1)
@@ -67,6 +75,11 @@ class Lane:
 
     async def ours(self, count: int) -> float:
         """Return the seconds from the first publish to the last receipt; raise unless all items took their values."""
+        seconds, receipts = await self._deliver(count)
+        _all_of_them(min(receipt.processed for receipt in receipts))
+        return seconds
+
+    async def _deliver(self, count: int) -> tuple[float, list[messages.Receipt]]:
         subject = subjects.snapshot(house.SERVICE, INSTANCE)
         ready = [self._link.pack(subject, next(self._fresh)) for _ in range(count)]
         async with self._receipts() as heard, asyncio.timeout(60):
@@ -74,9 +87,7 @@ class Lane:
             for message in ready:
                 await self._link.publish(message)
             receipts = [await anext(heard) for _ in ready]
-            seconds = time.perf_counter() - began
-        _all_of_them(min(receipt.processed for receipt in receipts))
-        return seconds
+            return time.perf_counter() - began, receipts
 
     @contextlib.asynccontextmanager
     async def _receipts(self) -> AsyncIterator[AsyncIterator[messages.Receipt]]:

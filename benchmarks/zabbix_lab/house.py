@@ -30,6 +30,7 @@ backends = ["zabbix"]
 [monitoring.zabbix]
 servers = ["{trapper}"]
 api_url = "{api}"
+api_token_file = "{token}"
 [gateway]
 listen = "{gateway}"
 [gateway.sources.zabbix]
@@ -114,7 +115,7 @@ async def opened(
         link = await stack.enter_async_context(bus.connect(settings.Nats(url=url), "bench"))
         await bus.provision(link)
         gateway = f"127.0.0.1:{_free()}"
-        file.write_text(_config(server, target, nats=url, gateway=gateway, secret=_secret(room)))
+        file.write_text(_config(server, target, nats=url, gateway=gateway, room=room))
         path = f"{clients}:{os.environ['PATH']}"
         concierge = command.Concierge(file, f"http://{gateway}", PATH=path, ZABBIX_PASSWORD=server.password)
         await concierge.run("zabbix", "apply", "--user", server.user)
@@ -126,17 +127,14 @@ async def opened(
         yield House(voice, (delivery.read(messages.Outcome) async for delivery in heard))
 
 
-def _config(server: shop.Zabbix, target: settings.Target, **more: str) -> str:
+def _config(server: shop.Zabbix, target: settings.Target, *, room: Path, **addresses: str) -> str:
+    secret = room / "secret"
+    secret.write_text(os.urandom(16).hex())
+    own = {"secret": secret, "token": room / "token"}
     project = {"engine": target.host, "project": target.project}
-    file = Path(target.project_directory) / target.files[0]
+    project["file"] = str(Path(target.project_directory) / target.files[0])
     limits = {"high": HIGH, "recovered": RECOVERED, "low": LOW, "busy": BUSY}
-    return CONFIG.format(**server._asdict(), **project, file=file, **limits, **more)
-
-
-def _secret(room: Path) -> str:
-    file = room / "secret"
-    file.write_text(os.urandom(16).hex())
-    return str(file)
+    return CONFIG.format(**server._asdict(), **project, **limits, **own, **addresses)
 
 
 def _free() -> int:
