@@ -68,10 +68,13 @@ def test_only_keys_with_triggers_are_void_when_they_are_old() -> None:
 
 
 def test_some_are_taken_from_all_over() -> None:
-    rows = [row("a", number) for number in range(1000)]
-    found = list(accounts.spread(rows, 10))
-    assert [one.clock for one in found] == list(range(0, 1000, 100))
-    assert list(accounts.spread(rows[:3], 10)) == rows[:3]
+    account = accounts.Account()
+    account.park([row(f"k{number}", at) for number in range(1000) for at in (1, 2)], 0, 10)
+    found = account.some(10, {"k0"})
+    assert [one.key for one in found] == [f"k{number}" for number in range(1, 1000, 99)]
+    assert {one.clock for one in found} == {1}  # so that no value comes after a newer one
+    assert account.some(10, account.waiting.keys()) == []
+    assert [one.clock for one in account.rules("k99")][:2] == [1, 2]
 
 
 @given(some.lists(some.tuples(some.sampled_from("abc"), some.integers(1, 50)), max_size=60))

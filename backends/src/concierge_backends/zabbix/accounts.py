@@ -1,7 +1,7 @@
 """What became of the values of one host: which wait for their items, and which are given up. Pure."""
 
 import dataclasses
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from concierge_backends.zabbix import packets
@@ -37,6 +37,10 @@ class Account:
     """Time in ns of the newest value of each key that has a trigger."""
     changed: float = 0.0
     """When its items last changed, as far as we know."""
+    unknown: frozenset[str] | set[str] = frozenset()
+    troubled: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """With `unknown`: what explained the last reply, at `explained_at`."""
+    explained_at: float = -1e9
     sifted: frozenset[str] = frozenset()
     """Keys that were refused when they were last tried in ever smaller parts."""
     sifted_at: float = -1e9
@@ -73,6 +77,15 @@ class Account:
     def pending(self) -> list[packets.Row]:
         """Return all that waits, by time."""
         return sorted((row for slot in self.waiting.values() for row in slot.rows), key=nanoseconds)
+
+    def some(self, most: int, without: Collection[str]) -> list[packets.Row]:
+        """Return the oldest values of some keys, from all over."""
+        names = [key for key in self.waiting if key not in without]
+        return [self.waiting[key].rows[0] for key in names[:: max(1, len(names) // most)]]
+
+    def rules(self, begin: str) -> list[packets.Row]:
+        """Return what waits for keys that begin so."""
+        return [row for key, slot in self.waiting.items() if key.startswith(begin) for row in slot.rows]
 
     def hold_back(self, live: Collection[str], oldest: int) -> int:
         """Drop values of keys in `live` that are not their newest, or older than `oldest` (ns); return how many."""
@@ -116,9 +129,3 @@ class Account:
 
 def nanoseconds(row: packets.Row) -> int:
     return row.clock * 1_000_000_000 + row.ns
-
-
-def spread(rows: Sequence[packets.Row], most: int) -> Iterator[packets.Row]:
-    """Yield some of the rows, from all over."""
-    step = max(1, len(rows) // most)
-    return iter(rows[::step])

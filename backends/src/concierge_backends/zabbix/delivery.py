@@ -178,12 +178,11 @@ class Delivery:
         """Try what waits: the rules of discovery, since they make items, and then the values."""
         async with host.lock:
             self._fewer("undiscovered", host.account.expire(time.monotonic()))
-            pending = host.account.pending()
-            rules = [row for row in pending if row.key.startswith(_RULES)]
+            rules = host.account.rules(_RULES)
             if rules:
                 missing = await self._refused(host, rules)
                 self._settle(host, {row.key for row in rules if row not in missing})
-            if len(rules) < len(pending):
+            if len(rules) < len(host.account.waiting):
                 await self._values(host)
 
     async def _values(self, host: hosts.Host) -> None:
@@ -192,13 +191,24 @@ class Delivery:
         live = self._live(host) | known.watched
         oldest = time.time_ns() - int(FRESH * 1e9)
         self._fewer("held_back", host.account.hold_back(live - _STATES, oldest))
-        pending = [row for row in host.account.pending() if not row.key.startswith(_RULES)]
+        rules = {row.key for row in host.account.rules(_RULES)}
+        some = host.account.some(PROBE, live | rules) or host.account.some(PROBE, rules)
+        probe, _ = traits.fitting(some, known)
+        if not probe or await self._send(host, probe, live):
+            await self._all(
+                host, [row for row in host.account.pending() if row.key not in rules], known, live
+            )
+
+    async def _all(
+        self,
+        host: hosts.Host,
+        pending: Sequence[packets.Row],
+        known: traits.Traits,
+        live: frozenset[str],
+    ) -> None:
         rows, _ = traits.fitting(pending, known)
         self._settle(host, {row.key for row in pending} - {row.key for row in rows}, "refused")
-        probe = list(accounts.spread([row for row in rows if row.key not in live] or rows, PROBE))
-        taken = await self._send(host, probe, live) if probe else 0
-        if taken and len(probe) < len(rows):
-            taken = await self._send(host, rows, live)
+        taken = await self._send(host, rows, live) if rows else 0
         if taken:
             await self._late(host, rows, taken)
 

@@ -40,7 +40,9 @@ def width(head: bytes) -> int:
     if len(head) != HEAD or head[:4] != MAGIC or not head[4] & PLAIN:
         raise errors.Temporary(f"no Zabbix answers there: it sent {head[:HEAD]!r}", delay=10)
     if head[4] & ~(PLAIN | ZLIB | LARGE):
-        raise errors.Temporary(f"a Zabbix of an unknown version answers there: flags {head[4]:#04x}", delay=10)
+        raise errors.Temporary(
+            f"a Zabbix of an unknown version answers there: flags {head[4]:#04x}", delay=10
+        )
     return 16 if head[4] & LARGE else 8
 
 

@@ -65,7 +65,19 @@ class Inquiry:
         return await self._traits.about(host.name, since) or self._traits.last(host.name) or traits.NONE
 
     async def missed(self, host: hosts.Host, rows: Sequence[packets.Row], failed: int) -> Missed:
-        """Return what is known of `failed` values among `rows`."""
+        """Return what is known of `failed` values among `rows`; what explained them last time may do so again."""
+        account = host.account
+        if account.explained_at >= account.changed and 0 < failed < len(rows):
+            found = Missed(account.unknown, account.troubled)
+            if found.count(rows) == failed:
+                return found
+        began = time.monotonic()
+        found = await self._look(host, rows, failed)
+        if found.sure and failed < len(rows):
+            account.unknown, account.troubled, account.explained_at = found.unknown, found.troubled, began
+        return found
+
+    async def _look(self, host: hosts.Host, rows: Sequence[packets.Row], failed: int) -> Missed:
         known = await self._known(host, rows, failed)
         if known is None or not (known.items or known.trouble):
             return await self._by_parts(host, rows, failed)
@@ -92,9 +104,6 @@ class Inquiry:
             keys, why = {row.key for row in rows}, _silence(host)
             return Missed(set(), dict.fromkeys(keys, why)) if why else Missed(keys, {})
         account, now = host.account, time.monotonic()
-        found = Missed(account.sifted, {})
-        if found.count(rows) == failed:
-            return found
         if now - account.sifted_at >= RESIFT:
             account.sifted_at = now
             refused = await sift.refused(lambda part: self._send(host.name, part), rows, failed)
