@@ -170,7 +170,8 @@ def _title(decision: messages.Decision) -> str:
     asked = f"{command.verb} {command.amount or ''}".rstrip() if command else "a repair"
     until = f", until {decision.until.astimezone():%H:%M:%S}" if decision.until else ""
     detail = f" ({decision.detail})" if decision.detail else ""
-    return f"{asked} [{decision.command_id[:16]}] → {decision.verdict}, {decision.reason}{detail}{until}"
+    mark = f" [{decision.command_id[:16]}]" if decision.command_id else ""
+    return f"{asked}{mark} → {decision.verdict}, {decision.reason}{detail}{until}"
 
 
 def gates(decision: messages.Decision, title: str) -> Text:

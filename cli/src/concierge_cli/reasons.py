@@ -121,7 +121,7 @@ _STEPS: tuple[messages.Verb, ...] = ("scale_out", "scale_in")
 
 def _step(known: Known, verb: messages.Verb, now: datetime) -> messages.Command:
     return messages.Command(
-        id=f"a {verb} 1 that came now",
+        id="",
         service=known.service,
         target=known.policy.target,
         verb=verb,

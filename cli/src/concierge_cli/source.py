@@ -180,8 +180,8 @@ def _row(config: settings.Settings, name: str) -> Row:
 
 def _line(row: Row) -> str:
     proof = " and ".join(
-        f"{count} {what}"
-        for count, what in ((row.secrets, "signing keys"), (row.tokens, "bearer tokens"))
+        f"{count} {what}{'s' if count > 1 else ''}"
+        for count, what in ((row.secrets, "signing key"), (row.tokens, "bearer token"))
         if count
     )
     about = f"speaks for {', '.join(row.services) or 'all services'}"

@@ -199,6 +199,8 @@ def _gather(found: dict[str, dict[str, Any]], event: Mapping[str, Any]) -> None:
     if event["kind"] == "trigger":
         one["name"] = one["name"] or event.get("name", "")
         one["resolved"] = one["resolved"] or event["status"] == "resolved"
+    if event["kind"] == "decision" and not one["name"]:
+        one["name"] = (event["command"] or {}).get("reason") or event["reason"]
     if event["kind"] == "outcome":
         one["outcomes"].append({key: event[key] for key in ("time", "before", "after", "result")})
 
