@@ -139,3 +139,9 @@ def test_a_bearer_token_is_offered_with_a_warning_alone() -> None:
     (found,) = recipient._bearer(settings.parse(tree, "test"))
     assert (found.state, found.check) == ("warning", "bearer")
     assert found.detail.startswith("gateway.sources.z.token_file: Zabbix checks no certificate")
+
+
+def test_what_a_script_said_is_told_without_its_stack() -> None:
+    said = "Error: cannot get URL: Couldn't connect to server.\n    at [anon] (httprequest.c:404) internal\n    at [anon] ()"
+    assert probe.words(said) == "Error: cannot get URL: Couldn't connect to server."
+    assert probe.words("Concierge answered 401: no\nsignature") == "Concierge answered 401: no signature"

@@ -140,11 +140,12 @@ async def _trip(door: api.Api, line: nodes.Nodes, made: bench.Bench, patient: Pa
     if alert["status"] == "1":
         seconds = time.monotonic() - began
         return finding.ok(check, f"value, trigger, signed webhook, answer 202: {seconds:.1f} s")
-    return finding.broken(check, _words(alert["error"]), _remedy(alert["error"], patient))
+    return finding.broken(check, words(alert["error"]), _remedy(alert["error"], patient))
 
 
-def _words(error: str) -> str:
-    return " ".join(error.split())[:300]
+def words(error: str) -> str:
+    """Return what the script said, without where in it."""
+    return " ".join(error.partition("\n    at ")[0].split())[:300]
 
 
 def _remedy(error: str, patient: Patient) -> str:

@@ -57,7 +57,7 @@ async def _examine(door: api.Api, patient: Patient, token: Token) -> Finding:
             refused = [method for method in token.who.methods if not await _may(ours, method)]
             unread = [] if refused or token is KEEPER else await _unread(door, ours, patient)
     except errors.ConciergeError as error:
-        return finding.broken(token.check, str(error), f"make a new token, and write it into {setting}")
+        return finding.broken(token.check, str(error), f"{APPLY}: it writes a new token to {file}")
     return _judge(token, file, refused, unread)
 
 
