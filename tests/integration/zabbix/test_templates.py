@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
-from concierge_backends.zabbix import api, names, packets, trapper
+from concierge_backends.zabbix import api, keys, names, packets, provision, trapper
 from concierge_backends.zabbix.provision import elements, imports
 from concierge_backends.zabbix.provision.library import container, document, examples
 from concierge_proto import settings
-from tests.integration.zabbix.conftest import PING_TOKEN, Apply, Gateway, Server, Until
+from tests.integration.zabbix.conftest import PING_TOKEN, SECRET, Apply, Gateway, Server, Until
 
 DOCS = Path(__file__).parents[3] / "docs/zabbix"
 
@@ -70,7 +71,7 @@ def say(server: Server, until: Until) -> Say:
     """Send a value of a host, again until it is taken."""
     port = trapper.Trapper([server.trapper], 5)
 
-    async def said(host: str, key: str, value: float) -> None:
+    async def said(host: str, key: str, value: float | str) -> None:
         await until(lambda: port.deliver(host, [packets.row(host, key, value, time.time_ns())]))
 
     return said
@@ -159,6 +160,30 @@ async def test_a_delivery_fails_is_slow_and_good_again_below_the_lower_limit(
             return await open_problems(door, number) == wanted
 
         await until(same)
+
+
+async def test_a_service_chooses_which_metrics_get_items(
+    server: Server, config: settings.Settings, service: str, door: api.Api, until: Until, say: Say
+) -> None:
+    chosen = msgspec.structs.replace(
+        config.services[service], items=settings.Items(matches="^shop[.]", skips="internal$")
+    )
+    await provision.apply(
+        msgspec.structs.replace(config, services={service: chosen}),
+        user=server.login.user,
+        password=server.login.password,
+        gateway_url="http://127.0.0.1:9",
+        secret=SECRET,
+    )
+    host, number = await instance(door, config, service)
+    found = keys.discovered(["jvm.heap", "shop.load", "shop.internal"])
+
+    async def made() -> set[str]:
+        await say(host, keys.rule("gauge"), found)
+        items = await door.call("item.get", {"hostids": [number], "search": {"key_": "gauge["}})
+        return {item["key_"] for item in items}
+
+    assert await until(made) == {"gauge[shop.load,value]"}
 
 
 async def test_an_own_trigger_with_our_tags_scales(

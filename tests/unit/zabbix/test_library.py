@@ -18,6 +18,7 @@ from concierge_backends.zabbix.provision.library import (
     shapes,
     yaml,
 )
+from concierge_proto import settings
 from tests.unit import golden
 
 PUBLISHED = Path(__file__).parents[3] / "docs/zabbix"
@@ -40,7 +41,11 @@ def test_the_published_file_is_what_the_command_prints(*, seven: bool) -> None:
 
 @pytest.mark.parametrize("seven", VERSIONS)
 def test_every_element_has_a_uuid_of_its_own(*, seven: bool) -> None:
-    found = [doc["uuid"] for doc in every(document.build(["web", "api"], seven=seven)) if "uuid" in doc]
+    found = [
+        doc["uuid"]
+        for doc in every(document.build({"web": settings.Items(), "api": settings.Items()}, seven=seven))
+        if "uuid" in doc
+    ]
     assert len(found) == len(set(found)) > 100
     assert {(uuid.UUID(one).version, uuid.UUID(one).variant) for one in found} == {(4, uuid.RFC_4122)}
 
@@ -80,6 +85,17 @@ def test_examples_ask_for_what_their_tag_says() -> None:
         assert trigger["recovery_expression"]
 
 
+def test_a_service_chooses_which_metrics_get_items() -> None:
+    def chosen(**items: str) -> dict[str, str]:
+        built = application.build_of("web", "G", settings.Items(**items))
+        return {macro["macro"]: macro["value"] for macro in built["macros"]}
+
+    plain = {"{$CONCIERGE.SERVICE}": "web"}
+    assert chosen() == plain
+    assert chosen(matches="^shop[.]") == {**plain, "{$METRICS.MATCHES}": "^shop[.]"}
+    assert chosen(skips="jvm") == {**plain, "{$METRICS.NOT_MATCHES}": "jvm"}
+
+
 def test_yaml_keeps_every_sign() -> None:
     text = yaml.dump({"a": "it's: #1", "b": [{"c": "", "d": ["x"]}], "e": [], "f": {"g": "{$M}"}})
     assert text == "a: 'it''s: #1'\nb:\n  - c: ''\n    d:\n      - 'x'\nf:\n  g: '{$M}'\n"
@@ -88,7 +104,7 @@ def test_yaml_keeps_every_sign() -> None:
 
 
 def test_an_import_leaves_out_what_nothing_changes_in() -> None:
-    built = document.build(["web"], seven=True)
+    built = document.build({"web": settings.Items()}, seven=True)
     export = built["zabbix_export"]
     item = next(doc for doc in every(export) if doc.get("key") == "container.state")
     part = imports.needed(built, {item["uuid"], application.lost(seven=True)["uuid"]})["zabbix_export"]

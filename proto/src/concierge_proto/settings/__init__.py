@@ -4,6 +4,7 @@ from concierge_proto.settings.load import environment, load, parse, read_secret
 from concierge_proto.settings.model import (
     Forwarder,
     Gateway,
+    Items,
     Limit,
     Monitoring,
     Nats,
@@ -27,6 +28,7 @@ __all__ = [
     "Duration",
     "Forwarder",
     "Gateway",
+    "Items",
     "Limit",
     "Monitoring",
     "Nats",

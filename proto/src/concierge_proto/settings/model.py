@@ -275,6 +275,15 @@ class Room(_Section, frozen=True, kw_only=True):
     """Nor more; 0: its memory is never changed."""
 
 
+class Items(_Section, frozen=True, kw_only=True):
+    """`[services.NAME.items]`: which of the discovered metrics get items in Zabbix. Regular expressions over names."""
+
+    matches: str = ""
+    """Only such names; empty: all."""
+    skips: str = ""
+    """No such names; empty: none are left out."""
+
+
 class Service(_Section, frozen=True, kw_only=True):
     """`[services.NAME]`: what is scaled, and how far."""
 
@@ -311,6 +320,7 @@ class Service(_Section, frozen=True, kw_only=True):
     rules: tuple[Rule, ...] = ()
     triggers: tuple[Threshold, ...] = ()
     aggregates: Observed = Observed()
+    items: Items = Items()
 
 
 class Forwarder(_Section, frozen=True, kw_only=True):

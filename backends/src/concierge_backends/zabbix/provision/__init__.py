@@ -113,7 +113,7 @@ async def restore(
 
 async def _walk(book: ledger.Ledger, config: settings.Settings, media_id: str) -> dict[str, str]:
     made = await groups.settle(book, config)
-    shared = await imports.settle(book, list(config.services))
+    shared = await imports.settle(book, config)
     await actions.prune(book, config)
     triggers = await services.settle(book, config, made[groups.SERVICES], shared[service.NAME])
     of_instances = list(dict.fromkeys(names.host_group(config, name) for name in config.services))

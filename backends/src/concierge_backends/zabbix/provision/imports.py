@@ -8,6 +8,7 @@ import msgspec
 from concierge_backends.zabbix.provision import ledger
 from concierge_backends.zabbix.provision.ledger import Doc
 from concierge_backends.zabbix.provision.library import document as templates
+from concierge_proto import settings
 
 KINDS = {
     "groups": "host group",
@@ -33,9 +34,10 @@ def rules(*, seven: bool) -> Doc:
     return {**RULES, "templateLinkage": {"createMissing": True}, groups: _OURS}
 
 
-async def settle(book: ledger.Ledger, services: list[str]) -> dict[str, str]:
+async def settle(book: ledger.Ledger, config: settings.Settings) -> dict[str, str]:
     """Make the templates as the library has them; return their ids by name."""
-    wanted = templates.build(services, seven=book.seven)
+    chosen = {name: service.items for name, service in config.services.items()}
+    wanted = templates.build(chosen, seven=book.seven)
     told = {
         one.uuid: one for one in _told(await book.ask("configuration.importcompare", _order(book, wanted)))
     }

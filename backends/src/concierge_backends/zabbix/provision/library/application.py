@@ -3,6 +3,7 @@
 from concierge_backends.zabbix import names
 from concierge_backends.zabbix.provision.library import container, enfield, shapes
 from concierge_backends.zabbix.provision.library.shapes import Doc
+from concierge_proto import settings
 
 NAME = "Concierge instance"
 ABOUT = (
@@ -16,14 +17,21 @@ def build(group: str) -> Doc:
     return shapes.template(NAME, group, ABOUT, parents, tags=[shapes.tag("concierge", "instance")])
 
 
-def build_of(service: str, group: str) -> Doc:
+def build_of(service: str, group: str, items: settings.Items) -> Doc:
     """Return the template of a service's instances: its tag `service` is on every problem, on 6.0 too."""
+    chosen = {
+        "METRICS.MATCHES": (items.matches, "Metrics with such names get items"),
+        "METRICS.NOT_MATCHES": (items.skips, "Metrics with such names get none"),
+    }
     return shapes.template(
         names.instance_template(service),
         group,
         parents=[NAME],
         tags=[shapes.tag("concierge", "instance"), shapes.tag("service", service)],
-        macros=[shapes.macro("CONCIERGE.SERVICE", service, "What the gateway knows it by")],
+        macros=[
+            shapes.macro("CONCIERGE.SERVICE", service, "What the gateway knows it by"),
+            *(shapes.macro(name, text, about) for name, (text, about) in chosen.items() if text),
+        ],
     )
 
 

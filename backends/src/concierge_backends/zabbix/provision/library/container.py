@@ -81,6 +81,7 @@ def macros() -> list[Doc]:
         shapes.macro("CONTAINER.MEMORY.OK", "80", "% of the limit: good again"),
         shapes.macro("FILESYSTEM.HIGH", "90", "% used for 5 m: nearly full"),
         shapes.macro("FILESYSTEM.OK", "85", "% used: good again"),
+        *shapes.choice(),
     ]
 
 

@@ -1,6 +1,6 @@
 """All templates as one document, as `configuration.import` takes it."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from concierge_backends.zabbix.provision.library import (
     application,
@@ -11,11 +11,12 @@ from concierge_backends.zabbix.provision.library import (
     shapes,
 )
 from concierge_backends.zabbix.provision.library.shapes import Doc
+from concierge_proto import settings
 
 GROUP = "Templates/Concierge"
 
 
-def build(services: Iterable[str] = (), *, seven: bool) -> Doc:
+def build(services: Mapping[str, settings.Items] | None = None, *, seven: bool) -> Doc:
     """Return the shared templates, and one for the instances of each service."""
     templates = [
         enfield.build(GROUP, seven=seven),
@@ -23,7 +24,7 @@ def build(services: Iterable[str] = (), *, seven: bool) -> Doc:
         application.build(GROUP),
         service.build(GROUP, seven=seven),
         examples.build(GROUP),
-        *(application.build_of(name, GROUP) for name in services),
+        *(application.build_of(name, GROUP, items) for name, items in (services or {}).items()),
     ]
     groups = [{"uuid": shapes.uuid("group", GROUP), "name": GROUP}]
     return {

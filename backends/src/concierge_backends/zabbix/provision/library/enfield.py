@@ -26,6 +26,7 @@ def build(group: str, *, seven: bool) -> Doc:
         macros=[
             shapes.macro("COURIER.GOOD", "500", "ms: delivery is good again"),
             shapes.macro("COURIER.SLOW", "1000", "ms: delivery is called slow"),
+            *shapes.choice(),
         ],
     )
 

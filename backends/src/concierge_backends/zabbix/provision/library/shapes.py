@@ -37,9 +37,25 @@ def calculated(template: str, key: str, name: str, formula: str, **more: object)
 
 def rule(template: str, key: str, name: str, prototypes: list[Doc], *, seven: bool) -> Doc:
     doc: Doc = {"uuid": uuid("rule", template, key), "name": name, "type": "TRAP", "key": key, "delay": "0"}
+    doc["filter"] = _chosen()
     # 7.0 would disable the items of a metric that is missing once; a week is its own lifetime, 6.0's is a month.
     doc |= {"enabled_lifetime_type": "DISABLE_NEVER"} if seven else {"lifetime": "7d"}
     return doc | {"item_prototypes": prototypes}
+
+
+def _chosen() -> Doc:
+    """Return the filter of names, by macros that a service, a template or a host may set."""
+    wanted = {"macro": "{#NAME}", "value": "{$METRICS.MATCHES}", "formulaid": "A"}
+    unwanted = {"macro": "{#NAME}", "value": "{$METRICS.NOT_MATCHES}", "operator": "NOT_MATCHES_REGEX"}
+    return {"evaltype": "AND", "conditions": [wanted, unwanted | {"formulaid": "B"}]}
+
+
+def choice(matches: str = ".*", skips: str = "CHANGE_IF_NEEDED") -> list[Doc]:
+    """Return the macros by which names of metrics are chosen: regular expressions. The default skips none."""
+    return [
+        macro("METRICS.MATCHES", matches, "Metrics with such names get items"),
+        macro("METRICS.NOT_MATCHES", skips, "Metrics with such names get none"),
+    ]
 
 
 def trigger(template: str, name: str, expression: str, severity: str, **more: object) -> Doc:
