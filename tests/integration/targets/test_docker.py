@@ -180,7 +180,7 @@ async def test_an_update_that_meets_anothers_is_tried_again(fake: Fake, tmp_path
     async with swarm.open("shop", settings.Target(kind="swarm"), services, "") as target:
         await target.scale("web", 2, "i1")
     calls = (tmp_path / "calls").read_text().splitlines()
-    assert calls == ["service update --replicas 2 --label-add concierge.intent=i1 --detach --quiet s1"] * 3
+    assert calls == ["service update --detach --quiet --replicas 2 --label-add concierge.intent=i1 s1"] * 3
 
 
 async def test_an_order_to_go_that_swarm_has_lost_is_given_again(fake: Fake, tmp_path: Path) -> None:
