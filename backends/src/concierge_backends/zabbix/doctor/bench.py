@@ -25,6 +25,8 @@ class Bench(NamedTuple):
     """Its id."""
     action: str
     """Its id; "" where there is nobody to send to."""
+    mark: str
+    """Key of an item that was made last: once the server takes a value for it, it knows all the others."""
 
 
 @contextlib.asynccontextmanager
@@ -60,9 +62,9 @@ async def _host(door: api.Api, patient: Patient) -> ledger.Doc:
 
 
 async def _make(door: api.Api, host: ledger.Doc) -> Bench:
-    key = f"{KEY}[{identity.mint()}]"
-    item = {"hostid": host["hostid"], "key_": key, "name": NAME, "type": 2, "value_type": 0, "trends": "0"}
-    (item_id,) = (await door.call("item.create", item))["itemids"]
+    visit = identity.mint()
+    key, mark = f"{KEY}[{visit}]", f"{KEY}[{visit},mark]"
+    item_id = await _item(door, host, key)
     trigger = {
         "description": NAME,
         "expression": f"last(/{host['host']}/{key})>1",
@@ -70,7 +72,15 @@ async def _make(door: api.Api, host: ledger.Doc) -> Bench:
         "tags": [{"tag": webhook.DOCTOR, "value": "1"}],
     }
     (trigger_id,) = (await door.call("trigger.create", trigger))["triggerids"]
-    return Bench(host["host"], key, item_id, await _action(door, trigger_id))
+    action_id = await _action(door, trigger_id)
+    await _item(door, host, mark)
+    return Bench(host["host"], key, item_id, action_id, mark)
+
+
+async def _item(door: api.Api, host: ledger.Doc, key: str) -> str:
+    item = {"hostid": host["hostid"], "key_": key, "name": NAME, "type": 2, "value_type": 0, "trends": "0"}
+    (item_id,) = (await door.call("item.create", item))["itemids"]
+    return str(item_id)
 
 
 async def _action(door: api.Api, trigger_id: str) -> str:

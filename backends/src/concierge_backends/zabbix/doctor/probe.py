@@ -21,7 +21,7 @@ SKEW, MOST_SKEW = 2.0, 30.0
 """Seconds between two clocks: worth a word; `nodata()` and the freshness of instances go wrong."""
 PAUSE = 0.2
 AGAIN = 8.0
-"""Seconds without a webhook after which the value fires once more: the server may have read the item alone."""
+"""Seconds without a webhook after which the value fires once more: it may have met the server in the middle."""
 LOW, STAMPED, HIGH = 0.0, 0.5, 2.0
 """Values: nothing, the one to which Zabbix gives the time, the one that fires."""
 
@@ -51,7 +51,7 @@ async def _delay(line: nodes.Nodes, made: bench.Bench, patient: Patient) -> tupl
     check, began = "configuration delay", time.monotonic()
 
     async def taken() -> bool:
-        return await _send(line, made, LOW, patient.clock()) > 0
+        return await _send(line, made, LOW, patient.clock(), made.mark) > 0
 
     if not await _until(taken, patient.patience):
         detail = f"a new item took no value within {patient.patience:g} s"
@@ -156,9 +156,9 @@ def _remedy(error: str, patient: Patient) -> str:
     return f"see that the gateway runs, and that the Zabbix server reaches {patient.hook}"
 
 
-async def _send(line: nodes.Nodes, made: bench.Bench, value: float, at: float | None) -> int:
+async def _send(line: nodes.Nodes, made: bench.Bench, value: float, at: float | None, key: str = "") -> int:
     """Send one value, with a time or without; return how many were taken."""
-    row: dict[str, object] = {"host": made.host, "key": made.key, "value": str(value)}
+    row: dict[str, object] = {"host": made.host, "key": key or made.key, "value": str(value)}
     if at is not None:
         row |= {"clock": int(at), "ns": int(at % 1 * 1e9)}
     wire = framing.pack(msgspec.json.encode({"request": "sender data", "data": [row]}))
