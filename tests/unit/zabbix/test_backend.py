@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from concierge_backends import port
-from concierge_backends.zabbix import backend, hosts, parked
+from concierge_backends.zabbix import backend, delivery, hosts, parked
 from concierge_proto import errors, messages, metric, settings
 from tests.unit.zabbix import trappers
 
@@ -251,3 +251,36 @@ def test_hosts_are_bounded() -> None:
     found.get("c", "web")
     assert found.get("a", "web") is first
     assert set(found._found) == {"c", "a"}
+
+
+async def test_values_that_wait_are_bounded_and_counted_when_they_are_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(delivery, "MOST", 2)
+    async with opened(Server()) as (system, _):
+        first = await system.snapshot(snapshot(1, 2))
+        second = await system.snapshot(snapshot(1, 2, seq=2))
+    assert (first.parked, first.undiscovered) == (2, 0)
+    assert (second.parked, second.undiscovered) == (0, 2)
+    assert "2 values that waited for their items are given up" in caplog.text
+
+
+async def test_a_packet_that_is_refused_for_good_says_why() -> None:
+    def answer(request: dict[str, Any]) -> bytes:
+        return trappers.reply(response="failed", info="connection of type unencrypted is not allowed")
+
+    async with opened(answer) as (system, _):
+        with pytest.raises(errors.Permanent, match="connection of type unencrypted is not allowed"):
+            await system.snapshot(snapshot(1))
+
+
+async def test_an_old_value_by_which_a_service_is_scaled_is_held_back() -> None:
+    block = messages.Block(kind="gauge", fields=("value",), names=("load", "other"), values=(9, 9))
+    newest = msgspec.structs.replace(snapshot(), blocks=(block,))
+    late = msgspec.structs.replace(newest, time_ns=newest.time_ns - 10**9)
+    async with opened(Server("gauge[load,value]", "gauge[other,value]")) as (system, _):
+        assert (await system.snapshot(newest)).processed == 2
+        assert (await system.snapshot(newest)).processed == 2  # once more, with the same time
+        found = await system.snapshot(late)
+    assert (found.processed, found.refused) == (1, 1)
+    assert found.detail == "1 are older than what was sent before, and their item has a trigger"
