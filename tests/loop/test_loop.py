@@ -25,6 +25,7 @@ PAIRS = [
     ("embedded", "swarm"),
     ("prometheus", "process"),
     ("prometheus", "compose"),
+    ("zabbix", "compose"),
     ("zabbix", "process"),
 ]
 
