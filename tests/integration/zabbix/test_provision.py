@@ -59,6 +59,27 @@ async def test_what_somebody_changed_is_set_right(
     ]
 
 
+async def test_what_an_administrator_added_to_a_service_host_stays(
+    apply: Apply, door: api.Api, config: settings.Settings, service: str
+) -> None:
+    await apply()
+    question = {"filter": {"host": [names.service_host(config, service)]}, "selectTags": "extend"}
+    (host,) = await door.call("host.get", question)
+    tags = [{"tag": tag["tag"], "value": tag["value"]} for tag in host["tags"]]
+    own = {"tag": "owner", "value": "desk"}
+    # One of ours is gone, and one of theirs has come.
+    await door.call("host.update", {"hostid": host["hostid"], "tags": [tags[0], own]})
+    secret = {"hostid": host["hostid"], "macro": "{$OWN}", "value": "x", "type": 1}
+    await door.call("usermacro.create", secret)
+    changed = [change for change in await apply() if change.change != "none"]
+    assert [(one.kind, set(one.after)) for one in changed] == [("host", {"tags"})]
+    (host,) = await door.call("host.get", question | {"selectMacros": "extend"})
+    assert own in [{"tag": tag["tag"], "value": tag["value"]} for tag in host["tags"]]
+    assert len(host["tags"]) == len(tags) + 1
+    assert {macro["macro"] for macro in host["macros"]} == {"{$OWN}", "{$FRESH}", "{$SERVICE_HOSTGROUP}"}
+    assert {change.change for change in await apply(dry_run=True)} == {"none"}
+
+
 async def test_a_threshold_that_is_gone_no_longer_acts(
     apply: Apply, server: Server, config: settings.Settings, service: str, door: api.Api
 ) -> None:

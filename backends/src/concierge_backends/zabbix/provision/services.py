@@ -12,7 +12,8 @@ SILENT = "1m"
 LEAST_STEP = 60
 """Seconds: Zabbix knows no shorter escalation step."""
 
-HOST = ledger.Kind("host", "host", "hostid", "host", shared=("groups", "templates"))
+HOST = ledger.Kind("host", "host", "hostid", "host", shared=("groups", "templates", "tags"))
+MACRO = ledger.Kind("host macro", "usermacro", "hostmacroid", "macro", fixed=("hostid",))
 
 
 class Guard(NamedTuple):
@@ -27,12 +28,17 @@ def host(config: settings.Settings, service: str, group: str, template: str) -> 
         "host": names.service_host(config, service),
         "groups": [{"groupid": group}],
         "templates": [{"templateid": template}],
-        "macros": [
-            {"macro": "{$SERVICE_HOSTGROUP}", "value": names.host_group(config, service)},
-            {"macro": "{$FRESH}", "value": seconds(config.services[service].fresh)},
-        ],
         "tags": [{"tag": "concierge", "value": "service"}, {"tag": "service", "value": service}],
     }
+
+
+def macros(config: settings.Settings, service: str, host_id: str) -> list[Doc]:
+    """Each by itself: a host's list of macros would take away an administrator's own."""
+    values = {
+        "{$SERVICE_HOSTGROUP}": names.host_group(config, service),
+        "{$FRESH}": seconds(config.services[service].fresh),
+    }
+    return [{"hostid": host_id, "macro": name, "value": value} for name, value in values.items()]
 
 
 def items(service: settings.Service, host_id: str) -> list[Doc]:
@@ -139,7 +145,6 @@ async def settle(
             "filter": {"host": [doc["host"] for doc in docs]},
             "selectHostGroups" if book.seven else "selectGroups": "extend",
             "selectParentTemplates": ["templateid"],
-            "selectMacros": "extend",
             "selectTags": "extend",
         },
     )
@@ -150,6 +155,8 @@ async def settle(
     triggers: dict[tuple[str, str], str] = {}
     for name, service in config.services.items():
         host_id = ids[names.service_host(config, name)]
+        found = await book.find("usermacro.get", {"hostids": [host_id]}, host_id)
+        await book.settle(MACRO, macros(config, name, host_id), found)
         await elements.settle_items(book, host_id, items(service, host_id))
         wanted = [trigger(config, name, threshold) for threshold in service.triggers]
         made = await elements.settle_triggers(book, host_id, wanted)
