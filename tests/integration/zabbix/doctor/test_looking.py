@@ -69,6 +69,12 @@ async def test_an_unsupported_item_is_named_with_its_reason(
     (sentence,) = await until(said)
     assert "items: not supported: service.heard (Value " in sentence
 
+    async def silent() -> bool:
+        return not await said()
+
+    await door.deliver(host, [packets.row(host, names.HEARD, 0, time.time_ns())])
+    await until(silent)
+
 
 async def test_a_trapper_port_where_nobody_is_and_one_that_is_another_server(ward: Ward) -> None:
     away = elsewhere(ward, servers=(NOBODY,))
