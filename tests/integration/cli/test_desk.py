@@ -89,6 +89,7 @@ async def test_ctrl_c_leaves_nothing(desk: Desk) -> None:
 
 async def test_the_embedded_server_dies_with_a_killed_process(desk: Desk) -> None:
     async with desk.up() as child:
+        assert (await desk.say("scale", "web", "1")).code == 0  # heard: its courier knows only this server
         servers = [pid for pid in desk.pids() if b"nats-server" in command(pid)]
         assert len(servers) == 1
         child.kill()
