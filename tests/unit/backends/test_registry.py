@@ -21,7 +21,9 @@ def test_an_unknown_name_lists_the_known() -> None:
 
 
 def test_an_unknown_kind_lists_the_known() -> None:
-    with pytest.raises(errors.Permanent, match="kind 'nagios': there is alertmanager, generic, grafana, zabbix"):
+    with pytest.raises(
+        errors.Permanent, match="kind 'nagios': there is alertmanager, generic, grafana, zabbix"
+    ):
         registry.webhook("nagios")
 
 

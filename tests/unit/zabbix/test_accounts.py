@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as some
 
-from concierge_backends.zabbix import accounts, packets
+from concierge_backends.zabbix import accounts, delivery, hosts, packets
 
 
 def row(key: str, at: int, value: str = "1") -> packets.Row:
@@ -88,3 +88,15 @@ def test_no_value_is_counted_twice(given: list[tuple[str, int]]) -> None:
     settled, _ = account.settle(list("abc"))
     assert added == superseded + gone + settled
     assert len(account) == 0
+
+
+def test_what_never_got_an_item_is_tried_now_and_then() -> None:
+    host = hosts.Host("web-1", "web")
+    rows = [packets.row("web-1", key, 1.0, 1) for key in ("a", "b")]
+    assert delivery._promising(host, rows, 0.0) == (rows, 0)
+    host.account.given_up["b"] = 0.0
+    assert delivery._promising(host, rows, 1.0) == (rows[:1], 1)
+    assert delivery._promising(host, rows, delivery.RETRY) == (rows, 0)
+    assert delivery._promising(host, rows, delivery.RETRY + 1) == (rows[:1], 1)
+    host.account.renew(delivery.RETRY + 2)
+    assert delivery._promising(host, rows, delivery.RETRY + 2) == (rows, 0)

@@ -33,6 +33,8 @@ class Account:
     waiting: dict[str, Slot] = dataclasses.field(default_factory=dict)
     given_up: dict[str, float] = dataclasses.field(default_factory=dict)
     """Keys without an item in all the time, and since when they were missed."""
+    tried_at: float = -1e9
+    """When those that are given up were last tried all the same."""
     told: dict[str, int] = dataclasses.field(default_factory=dict)
     """Time in ns of the newest value of each key that has a trigger."""
     changed: float = 0.0

@@ -25,6 +25,8 @@ KEEP_DISCOVERY = 3600.0
 """Seconds that discovery waits for its host: without it no value of the host finds an item."""
 FRESH = 30.0
 """Seconds after which the value of an item with a trigger is void: an old high would open it again."""
+RETRY = 60.0
+"""Seconds between two tries of values that never got an item: somebody may have made one."""
 PROBE = 100
 """Values with which a host is tried before all that waits is sent."""
 MOST = 300_000
@@ -82,9 +84,10 @@ class Delivery:
         due = [row for row in fit if not host.account.void(row, told)] if told else fit
         if len(due) < len(fit):
             refused[_OLD] += len(fit) - len(due)
+        due, hopeless = _promising(host, due, time.monotonic())
         fate = await self._account(host, due, await self._send(host, due, live), refused)
         counts.VALUES.labels("refused").inc(fate.refused.total())
-        return fate
+        return fate._replace(undiscovered=fate.undiscovered + hopeless)
 
     async def newest(
         self, host: hosts.Host, rows: Sequence[packets.Row], patience: float | None = None
@@ -220,6 +223,18 @@ class Delivery:
         self._settle(host, missed.troubled.keys(), "refused")
         if missed.sure:
             self._settle(host, {row.key for row in rows} - missed.unknown)
+
+
+def _promising(
+    host: hosts.Host, rows: Sequence[packets.Row], now: float
+) -> tuple[Sequence[packets.Row], int]:
+    """Return the values that are worth sending, and how many are not."""
+    account = host.account
+    if not account.given_up or now - account.tried_at >= RETRY:
+        account.tried_at = now
+        return rows, 0
+    found = [row for row in rows if row.key not in account.given_up]
+    return found, len(rows) - len(found)
 
 
 def _lost(rows: Sequence[packets.Row], missed: inquiry.Missed) -> list[packets.Row]:
