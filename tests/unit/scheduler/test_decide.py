@@ -41,6 +41,7 @@ def judge(
         (judge(command("scale_to", 0, **MANUAL)), "act", "at_min", 1),
         (judge(command(), 5), "nothing", "at_max", None),
         (judge(command("scale_in"), 1), "nothing", "at_min", None),
+        (judge(command("scale_in"), 0), "nothing", "no_change", None),
         (judge(command(), 4, rules={"min": 2, "max": 3, "dry_run": True}), "nothing", "at_max", None),
         # refused for good
         (judge(command(), now=300), "refuse", "expired", None),

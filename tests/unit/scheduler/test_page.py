@@ -14,7 +14,7 @@ from tests.unit.scheduler.hands import at, blank, command, heard, outcome, polic
 PAGE = (Path(__file__).parents[3] / "docs" / "scaling.md").read_text("utf-8")
 LINE = re.compile(r" *(\d+) s  (.{29}) (.*)")
 STEP = re.compile(r"(scale_\w+) (\d+) (?:for (problem \d+)|by hand)")
-ELSEWHERE = {"target", "name", "process", "rules", "triggers", "aggregates"}
+ELSEWHERE = {"target", "name", "process", "rules", "triggers", "aggregates", "items"}
 """Keys that say where and what, not when."""
 
 

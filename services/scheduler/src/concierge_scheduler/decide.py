@@ -80,9 +80,11 @@ def _case(
 
 
 def _within(policy: settings.Service, before: int, asked: int) -> int:
-    """Clamp to the bounds, but never turn up into down or down into up."""
+    """Clamp to the bounds, but never turn up into down, down into up, or nothing into something."""
+    if asked == before:
+        return before
     bounded = min(max(asked, policy.min), policy.max)
-    return max(bounded, before) if asked >= before else min(bounded, before)
+    return max(bounded, before) if asked > before else min(bounded, before)
 
 
 def _act(case: Case) -> Ruling:
