@@ -1,5 +1,6 @@
 """Certificates for a test: a CA of its own, and what it signed."""
 
+import ssl
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,15 @@ class Papers(NamedTuple):
     ca: Path
     cert: Path
     key: Path
+
+    def server(self, *, asks: bool = False) -> ssl.SSLContext:
+        """Return the TLS of a server; `asks`: of one that wants to see a certificate of this CA."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert, self.key)
+        if asks:
+            context.load_verify_locations(self.ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
 
 
 def make(folder: Path, address: str = "IP:127.0.0.1") -> Papers:

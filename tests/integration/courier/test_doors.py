@@ -14,6 +14,7 @@ import pytest
 
 from concierge_courier.sources import access, dropwizard, fetch, port
 from concierge_proto import errors
+from tests import papers as made
 from tests.integration.courier import doors
 
 LIMITS = port.Limits(patience=0.5, size=100_000)
@@ -38,14 +39,14 @@ def url(door: doors.Door, scheme: str = "http") -> str:
 
 
 @pytest.fixture(scope="module")
-def papers(tmp_path_factory: pytest.TempPathFactory) -> doors.Papers:
-    return doors.papers(tmp_path_factory.mktemp("papers"))
+def papers(tmp_path_factory: pytest.TempPathFactory) -> made.Papers:
+    return made.make(tmp_path_factory.mktemp("papers"))
 
 
 @pytest.fixture(scope="module")
-def strange(tmp_path_factory: pytest.TempPathFactory) -> doors.Papers:
+def strange(tmp_path_factory: pytest.TempPathFactory) -> made.Papers:
     """Of another CA, and for another host."""
-    return doors.papers(tmp_path_factory.mktemp("strange"), "DNS:elsewhere.example")
+    return made.make(tmp_path_factory.mktemp("strange"), "DNS:elsewhere.example")
 
 
 # -------------------------------------------------------------------- who is there?
@@ -133,12 +134,12 @@ async def test_a_unix_socket_that_hangs(tmp_path: Path) -> None:
 # -------------------------------------------------------------------- TLS
 
 
-async def test_a_ca_of_ones_own(papers: doors.Papers) -> None:
+async def test_a_ca_of_ones_own(papers: made.Papers) -> None:
     with doors.opened(doors.says(doors.answer()), papers.server()) as door:
         assert await hits(url(door, "https"), ca_file=str(papers.ca))
 
 
-async def test_a_stranger_is_not_believed(papers: doors.Papers, strange: doors.Papers) -> None:
+async def test_a_stranger_is_not_believed(papers: made.Papers, strange: made.Papers) -> None:
     with doors.opened(doors.says(doors.answer()), papers.server()) as door:
         for ca in ("", str(strange.ca)):
             with pytest.raises(errors.Temporary, match="certificate verify failed"):
@@ -146,7 +147,7 @@ async def test_a_stranger_is_not_believed(papers: doors.Papers, strange: doors.P
     assert not door.requests
 
 
-async def test_another_hosts_certificate_is_refused(strange: doors.Papers) -> None:
+async def test_another_hosts_certificate_is_refused(strange: made.Papers) -> None:
     with (
         doors.opened(doors.says(doors.answer()), strange.server()) as door,
         pytest.raises(errors.Temporary, match="IP address mismatch"),
@@ -155,7 +156,7 @@ async def test_another_hosts_certificate_is_refused(strange: doors.Papers) -> No
     assert not door.requests
 
 
-async def test_a_clients_certificate(papers: doors.Papers) -> None:
+async def test_a_clients_certificate(papers: made.Papers) -> None:
     with doors.opened(doors.says(doors.answer()), papers.server(asks=True)) as door:
         ca, cert, key = map(str, papers)
         assert await hits(url(door, "https"), ca_file=ca, cert_file=cert, key_file=key)
@@ -165,7 +166,7 @@ async def test_a_clients_certificate(papers: doors.Papers) -> None:
 
 
 async def test_a_certificate_that_is_replaced_is_used(
-    tmp_path: Path, papers: doors.Papers, strange: doors.Papers
+    tmp_path: Path, papers: made.Papers, strange: made.Papers
 ) -> None:
     ca = tmp_path / "ca.pem"
     ca.write_bytes(strange.ca.read_bytes())
@@ -180,7 +181,7 @@ async def test_a_certificate_that_is_replaced_is_used(
         assert (await source.read(CALM, lambda: None)).blocks
 
 
-def test_a_context_is_made_once(papers: doors.Papers) -> None:
+def test_a_context_is_made_once(papers: made.Papers) -> None:
     """It costs more than the reading: milliseconds, and the system's CAs in memory."""
     opened = fetch.opener("https://127.0.0.1:1/m", access.Access(ca_file=str(papers.ca)), "app")
     first, second = opened(), opened()
@@ -190,7 +191,7 @@ def test_a_context_is_made_once(papers: doors.Papers) -> None:
 
 
 @pytest.mark.parametrize("head", [b"", b"\x16\x03\x03\x40\x00"], ids=["silent", "dripping"])
-async def test_a_handshake_that_never_ends(papers: doors.Papers, head: bytes) -> None:
+async def test_a_handshake_that_never_ends(papers: made.Papers, head: bytes) -> None:
     with doors.opened(doors.drips(head, b"\x00") if head else doors.hangs) as door:
         await late(url(door, "https"), ca_file=str(papers.ca))
 
