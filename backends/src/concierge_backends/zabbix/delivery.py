@@ -93,6 +93,8 @@ class Delivery:
         self, host: hosts.Host, rows: Sequence[packets.Row], patience: float | None = None
     ) -> None:
         """Send values of which only the newest counts; let them wait until they are taken, or `patience` ends."""
+        if not host.tries:
+            await self._announce(host)  # also where it has nothing to say yet
         missing = await self._refused(host, rows) if rows else []
         self._settle(host, {row.key for row in rows if row not in missing})
         if missing:
