@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from concierge_backends.zabbix import api, backend, hosts, parked
+from concierge_backends.zabbix import api, backend, delivery, hosts, parked
 from concierge_proto import messages, settings
 from tests.integration.zabbix import own
 from tests.integration.zabbix.conftest import Server, Until
@@ -224,6 +224,16 @@ async def test_what_never_gets_an_item_is_given_up_and_counted(
         found = await system.snapshot(own.snapshot(name, {"good": 2, "nowhere": 2}))
         assert (found.processed, found.parked, found.undiscovered) == (1, 0, 1)
         assert found.detail == "1 have no item"
+        monkeypatch.setattr(delivery, "RETRY", 0.1)
+        await own.item(door, hostid, "nowhere")
+
+        async def back() -> bool:
+            return (await system.snapshot(own.snapshot(name, {"good": 3, "nowhere": 3}))).processed == 2
+
+        assert await until(back)
+        monkeypatch.undo()
+        again = await system.snapshot(own.snapshot(name, {"good": 4, "nowhere": 4}))
+        assert (again.processed, account.given_up) == (2, {})
 
 
 async def test_a_host_behind_a_proxy_is_named(

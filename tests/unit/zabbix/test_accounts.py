@@ -90,13 +90,27 @@ def test_no_value_is_counted_twice(given: list[tuple[str, int]]) -> None:
     assert len(account) == 0
 
 
-def test_what_never_got_an_item_is_tried_now_and_then() -> None:
+def test_what_never_got_an_item_is_tried_a_few_at_a_time_all_of_it_in_a_minute() -> None:
     host = hosts.Host("web-1", "web")
-    rows = [packets.row("web-1", key, 1.0, 1) for key in ("a", "b")]
-    assert delivery._promising(host, rows, 0.0) == (rows, 0)
-    host.account.given_up["b"] = 0.0
-    assert delivery._promising(host, rows, 1.0) == (rows[:1], 1)
-    assert delivery._promising(host, rows, delivery.RETRY) == (rows, 0)
-    assert delivery._promising(host, rows, delivery.RETRY + 1) == (rows[:1], 1)
-    host.account.renew(delivery.RETRY + 2)
-    assert delivery._promising(host, rows, delivery.RETRY + 2) == (rows, 0)
+    rows = [packets.row("web-1", f"k{number}", 1.0, 1) for number in range(90)]
+    assert delivery._promising(host, rows, 0.0) == (rows, (), 0)
+    host.account.park(rows[30:], 0, 5)
+    host.account.expire(10)
+    tries = [delivery._promising(host, rows, 10.0 + second) for second in range(61)]
+    assert {len(due) for due, _, _ in tries} == {30}
+    assert [len(again) for _, again, _ in tries] == [0] + [1] * 60
+    assert {len(again) + hopeless for _, again, hopeless in tries} == {60}
+    assert {row.key for _, again, _ in tries for row in again} == {row.key for row in rows[30:]}
+
+
+def test_after_a_pause_or_a_find_all_have_their_turn_once() -> None:
+    host = hosts.Host("web-1", "web")
+    rows = [packets.row("web-1", f"k{number}", 1.0, 1) for number in range(10)]
+    host.account.park(rows, 0, 5)
+    host.account.expire(10)
+    paused = [len(delivery._promising(host, rows, at)[1]) for at in (500.0, 500.1, 501.0, 506.0)]
+    assert paused == [10, 0, 0, 1]
+    host.account.hurry()
+    assert len(delivery._promising(host, rows, 506.1)[1]) == 10
+    host.account.renew(507)
+    assert delivery._promising(host, rows, 508.0) == (rows, (), 0)

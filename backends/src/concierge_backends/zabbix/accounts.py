@@ -1,7 +1,7 @@
 """What became of the values of one host: which wait for their items, and which are given up. Pure."""
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from concierge_backends.zabbix import packets
@@ -33,8 +33,10 @@ class Account:
     waiting: dict[str, Slot] = dataclasses.field(default_factory=dict)
     given_up: dict[str, float] = dataclasses.field(default_factory=dict)
     """Keys without an item in all the time, and since when they were missed."""
-    tried_at: float = -1e9
-    """When those that are given up were last tried all the same."""
+    tried_at: float = 0.0
+    """Up to when those that are given up were tried all the same."""
+    turn: int = 0
+    """Where among them the next try begins."""
     told: dict[str, int] = dataclasses.field(default_factory=dict)
     """Time in ns of the newest value of each key that has a trigger."""
     changed: float = 0.0
@@ -73,6 +75,8 @@ class Account:
         """Give up what waited for too long; return how many values that were."""
         late = [key for key, slot in self.waiting.items() if slot.until < now]
         slots = {key: self.waiting.pop(key) for key in late}
+        if not self.given_up:
+            self.tried_at = now
         self.given_up.update((key, slot.since) for key, slot in slots.items())
         return sum(len(slot.rows) for slot in slots.values())
 
@@ -111,6 +115,20 @@ class Account:
         """These keys, once given up, have items now; return since when the first was missed."""
         since = [self.given_up.pop(key) for key in keys if key in self.given_up]
         return min(since, default=None)
+
+    def again(self, rows: Sequence[packets.Row], now: float, every: float) -> Sequence[packets.Row]:
+        """Return those of the hopeless rows whose turn it is: each has one in `every` s."""
+        count = min(len(rows), int(len(rows) * (now - self.tried_at) / every))
+        if not count:
+            return ()
+        self.tried_at = max(now - every, self.tried_at) + count * every / len(rows)
+        begin = self.turn % len(rows)
+        self.turn = begin + count
+        return [*rows[begin : self.turn], *rows[: max(0, self.turn - len(rows))]]
+
+    def hurry(self) -> None:
+        """Let all that are given up have a turn at once."""
+        self.tried_at = -1e9
 
     def renew(self, now: float) -> None:
         """A new life, or other names: every key deserves another wait."""

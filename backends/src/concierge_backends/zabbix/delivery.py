@@ -26,7 +26,7 @@ KEEP_DISCOVERY = 3600.0
 FRESH = 30.0
 """Seconds after which the value of an item with a trigger is void: an old high would open it again."""
 RETRY = 60.0
-"""Seconds between two tries of values that never got an item: somebody may have made one."""
+"""Seconds in which all values that never got an item are tried once more, a few at a time: somebody may have made one."""
 PROBE = 100
 """Values with which a host is tried before all that waits is sent."""
 MOST = 300_000
@@ -84,8 +84,9 @@ class Delivery:
         due = [row for row in fit if not host.account.void(row, told)] if told else fit
         if len(due) < len(fit):
             refused[_OLD] += len(fit) - len(due)
-        due, hopeless = _promising(host, due, time.monotonic())
-        fate = await self._account(host, due, await self._send(host, due, live), refused)
+        due, again, hopeless = _promising(host, due, time.monotonic())
+        taken = await self._send(host, [*due, *again] if again else due, live)
+        fate = await self._account(host, due, again, taken, refused)
         counts.VALUES.labels("refused").inc(fate.refused.total())
         return fate._replace(undiscovered=fate.undiscovered + hopeless)
 
@@ -120,12 +121,18 @@ class Delivery:
         return taken
 
     async def _account(
-        self, host: hosts.Host, rows: Sequence[packets.Row], taken: int, refused: Counter[str]
+        self,
+        host: hosts.Host,
+        due: Sequence[packets.Row],
+        again: Sequence[packets.Row],
+        taken: int,
+        refused: Counter[str],
     ) -> Fate:
-        failed = len(rows) - taken
-        if not failed:
-            self._found(host, rows)
-            return Fate(taken, 0, 0, refused)
+        failed = len(due) + len(again) - taken
+        if failed <= len(again):
+            await self._found(host, again, failed)
+            return Fate(taken, 0, failed, refused)
+        rows = [*due, *again] if again else due
         missed = await self._inquiry.missed(host, rows, failed)
         troubled = missed.troubled
         why = Counter(troubled[row.key] for row in rows if row.key in troubled) if troubled else Counter()
@@ -138,14 +145,20 @@ class Delivery:
         waiting = min(left, len(hopeful))
         return Fate(taken, waiting, left - waiting, refused)
 
-    def _found(self, host: hosts.Host, rows: Sequence[packets.Row]) -> None:
-        """All were taken: so will be what waits of them."""
-        since = host.account.found([row.key for row in rows]) if host.account.given_up else None
+    async def _found(self, host: hosts.Host, again: Sequence[packets.Row], failed: int) -> None:
+        """All that had hope were taken: so will be what waits; of those tried again `failed` were not."""
+        if host.account.waiting:
+            self._parked.wake(host)
+        if failed == len(again):
+            return
+        host.account.hurry()  # where one item was made there are often more
+        missed = await self._inquiry.missed(host, again, failed) if failed else inquiry.Missed(set(), {})
+        if not missed.sure:
+            return
+        since = host.account.found([row.key for row in again if row.key not in missed.unknown])
         if since is not None:
             self._delay.note(time.monotonic() - since)
             host.account.changed = time.monotonic()
-        if host.account.waiting:
-            self._parked.wake(host)
 
     def _park(
         self,
@@ -229,14 +242,15 @@ class Delivery:
 
 def _promising(
     host: hosts.Host, rows: Sequence[packets.Row], now: float
-) -> tuple[Sequence[packets.Row], int]:
-    """Return the values that are worth sending, and how many are not."""
+) -> tuple[Sequence[packets.Row], Sequence[packets.Row], int]:
+    """Return the values that are worth sending, those worth another try, and how many are neither."""
     account = host.account
-    if not account.given_up or now - account.tried_at >= RETRY:
-        account.tried_at = now
-        return rows, 0
-    found = [row for row in rows if row.key not in account.given_up]
-    return found, len(rows) - len(found)
+    if not account.given_up:
+        return rows, (), 0
+    due = [row for row in rows if row.key not in account.given_up]
+    hopeless = [row for row in rows if row.key in account.given_up]
+    again = account.again(hopeless, now, RETRY)
+    return due, again, len(hopeless) - len(again)
 
 
 def _lost(rows: Sequence[packets.Row], missed: inquiry.Missed) -> list[packets.Row]:

@@ -3,12 +3,13 @@
 The same value with the same time is stored once, so asking again does no harm.
 """
 
+import bisect
 from collections.abc import Awaitable, Callable, Sequence
 
 from concierge_backends.zabbix import packets
 
 BUDGET = 64
-"""Packets of one search. Items are made by columns, so most parts are refused or taken as a whole."""
+"""Packets of one search. Items are made by columns, so parts are whole columns as long as there are several."""
 
 Send = Callable[[Sequence[packets.Row]], Awaitable[int]]
 """Returns how many rows were taken."""
@@ -26,10 +27,20 @@ async def refused(
             found += part
         elif lost > 0:
             budget -= 1
-            half = len(part) // 2
+            half = _cut(part)
             lost_first = half - await send(part[:half])
             parts += [(part[half:], lost - lost_first), (part[:half], lost_first)]
     return found
+
+
+def _cut(part: Sequence[packets.Row]) -> int:
+    """Return where the second half begins: between two columns, if there are two."""
+    half = len(part) // 2
+    middle = _column(part[half])
+    begin = bisect.bisect_left(part, middle, key=_column)
+    end = bisect.bisect_right(part, middle, key=_column)
+    cuts = [at for at in (begin, end) if 0 < at < len(part)]
+    return min(cuts, key=lambda at: abs(at - half), default=half)
 
 
 def _column(row: packets.Row) -> tuple[str, str]:
