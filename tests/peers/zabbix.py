@@ -21,6 +21,7 @@ SETTINGS = {
     "CacheSize": "128M",
     "HistoryCacheSize": "64M",
     "ValueCacheSize": "64M",
+    "TrendCacheSize": "64M",  # an item deleted keeps its place until the hour ends; when it is full, 7.0 ends itself
     "LogSlowQueries": 0,
 }
 
