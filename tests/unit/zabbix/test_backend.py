@@ -128,6 +128,26 @@ async def test_values_of_a_new_instance_come_once_more_with_their_own_time(
     assert clocks == {divmod(sent.time_ns, 10**9)}
 
 
+async def test_a_host_that_is_not_there_is_tried_with_its_state_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(parked, "FIRST", 0.01)
+    server = Server()
+    async with opened(server) as (system, fake):
+        await system.heartbeat(heartbeat())
+        await system.snapshot(snapshot(1))
+        before = len(fake.requests)
+        async with asyncio.timeout(30):
+            while len(fake.requests) < before + 3:
+                await asyncio.sleep(0.01)
+        tried = [row["key"] for request in fake.requests[before:] for row in request.get("data", ())]
+        assert set(tried) == {"container.state", "container.state.reason"}
+        server.keys = {"container.state", "container.state.reason", "gauge[g0,value]"}
+        async with asyncio.timeout(30):
+            while "gauge[g0,value]" not in {row["key"] for row in server.taken}:
+                await asyncio.sleep(0.01)
+
+
 async def test_the_newest_values_of_each_key_wait_and_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parked, "FIRST", 0.05)
     server = Server()

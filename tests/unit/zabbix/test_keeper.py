@@ -169,19 +169,22 @@ class TestArrivals:
         async def register(one: hosts.Host) -> None:
             registered.append(one.name)
 
-        waiting = arrivals.Arrivals(CONFIG, cast("session.Session", house), register, warnings.append)
+        ways = arrivals.Ways(register, lambda one: one.grow(1.0))
+        waiting = arrivals.Arrivals(CONFIG, cast("session.Session", house), ways, warnings.append)
         return waiting, registered, warnings
 
     async def test_they_wait_while_the_api_is_away(self) -> None:
         house = House()
         house.faults["host.get"] = [errors.Temporary("away")]
         waiting, _, _ = self.made(house)
-        waiting.add(host(), running=False)
+        waiting.add(one := host(), running=False)
         with pytest.raises(errors.Temporary):
             await waiting.settle()
         assert "one" in waiting
+        assert not one.young_until
         await waiting.settle()
         assert "one" in house.hosts
+        assert one.young_until  # what waits for it was told
         assert "one" not in waiting
 
     async def test_one_that_is_refused_keeps_no_other_out(self) -> None:
@@ -268,7 +271,8 @@ class TestKeeper:
         monkeypatch.setattr(session, "Session", lambda _: house)
         monkeypatch.setattr(departures, "GRACE", 0.01)
         house.close = _nothing  # type: ignore[attr-defined]
-        return keeper.Keeper(CONFIG, cast("Any", _nothing)), house
+        ways = arrivals.Ways(cast("Any", _nothing), lambda _: None)
+        return keeper.Keeper(CONFIG, ways), house
 
     async def test_it_goes_on_after_every_failure(
         self, kept: tuple[keeper.Keeper, House], caplog: pytest.LogCaptureFixture

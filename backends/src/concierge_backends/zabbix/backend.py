@@ -25,6 +25,7 @@ from concierge_backends.zabbix import (
     secure,
     trapper,
 )
+from concierge_backends.zabbix.keeper import arrivals
 from concierge_proto import errors, messages, settings
 
 QUIET = 60.0
@@ -74,7 +75,8 @@ class Backend:
         self._delivery = delivery.Delivery(door, asked, self._announce, self._live, secure.way(own))
         self._tracked = {name: names.tracked(service) for name, service in config.services.items()}
         self._warned: dict[str, float] = {}
-        self.keeper = keeper.Keeper(config, self._register) if own.keeper_token_file else None
+        ways = arrivals.Ways(self._register, self._delivery.made)
+        self.keeper = keeper.Keeper(config, ways) if own.keeper_token_file else None
         """None: without a token hosts register themselves, and stay."""
 
     async def close(self) -> None:
@@ -195,8 +197,7 @@ class Backend:
         name = names.instance_host(self._config, message.service, message.instance)
         host = self._hosts.get(name, message.service)
         if message.boot != host.boot:
-            host.boot, host.tries = message.boot, 0
-            host.account.renew(time.monotonic())
+            host.begin(message.boot, time.monotonic())
         return host
 
     async def _announce(self, host: hosts.Host) -> None:

@@ -75,6 +75,11 @@ class Delivery:
             _log.warning("%d values that waited for their items are given up", self._waiting)
             self._fewer("undiscovered", self._waiting)
 
+    def made(self, host: hosts.Host) -> None:
+        """Zabbix has this host now, and its server reads of it soon."""
+        host.grow(time.monotonic())
+        self._parked.restart(host)
+
     async def snapshot(self, host: hosts.Host, rows: Sequence[packets.Row]) -> Fate:
         """Send the values of one snapshot; park what has no item yet. Raises Temporary, Permanent."""
         known = await self._inquiry.traits(host)
@@ -200,8 +205,15 @@ class Delivery:
             if rules:
                 missing = await self._refused(host, rules)
                 self._settle(host, {row.key for row in rules if row not in missing})
-            if len(rules) < len(host.account.waiting):
+            if len(rules) < len(host.account.waiting) and await self._there(host):
                 await self._values(host)
+
+    async def _there(self, host: hosts.Host) -> bool:
+        """Whether a host that took nothing yet takes its state; to ask the API about one that is not there is in vain."""
+        states = [
+            row for key in _STATES & host.account.waiting.keys() for row in host.account.waiting[key].rows
+        ]
+        return host.took or not states or await self._send(host, states, frozenset()) > 0
 
     async def _values(self, host: hosts.Host) -> None:
         """Try some of the values that wait, and send all when some of them are taken."""

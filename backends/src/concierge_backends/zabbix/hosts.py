@@ -28,10 +28,17 @@ class Host:
     """Registrations so far."""
     asked: float = 0.0
     young_until: float = 0.0
+    took: bool = False
+    """Whether it took a value in this life."""
     lock: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
     """Held while values are sent: those of a host go in the order of their time."""
     account: accounts.Account = dataclasses.field(default_factory=accounts.Account)
     """What became of its values."""
+
+    def begin(self, boot: str, now: float) -> None:
+        """It lives anew: it is announced, and what it lacked may be there."""
+        self.boot, self.tries, self.took = boot, 0, False
+        self.account.renew(now)
 
     def due(self, now: float) -> bool:
         """Whether a host that took nothing is announced again: at once, then ever more seldom."""
@@ -51,7 +58,7 @@ class Host:
 
     def accepted(self) -> None:
         """It took a value: should it vanish, it is announced at once."""
-        self.tries = min(self.tries, 1)
+        self.tries, self.took = min(self.tries, 1), True
 
 
 class Hosts:

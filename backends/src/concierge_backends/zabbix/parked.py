@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 from concierge_backends.zabbix import hosts
 from concierge_proto import errors
 
-FIRST, LONGEST = 0.5, 5.0
+FIRST, LONGEST = 0.3, 5.0
 """Seconds until the next try; they grow by half."""
 
 _log = logging.getLogger(__name__)
@@ -20,6 +20,7 @@ class Parked:
     def __init__(self, flush: Callable[[hosts.Host], Awaitable[None]]) -> None:
         self._flush = flush
         self._woken: dict[str, asyncio.Event] = {}
+        self._anew: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def look_after(self, host: hosts.Host) -> None:
@@ -33,6 +34,12 @@ class Parked:
         if host.name in self._woken:
             self._woken[host.name].set()
 
+    def restart(self, host: hosts.Host) -> None:
+        """Its items are being made just now: try as often as in the beginning."""
+        if host.name in self._woken:
+            self._anew.add(host.name)
+            self._woken[host.name].set()
+
     async def close(self) -> None:
         tasks = list(self._tasks.values())
         for task in tasks:
@@ -41,8 +48,7 @@ class Parked:
 
     async def _work(self, host: hosts.Host) -> None:
         try:
-            for pause in _pauses():
-                await self._rest(host, pause)
+            async for _ in self._turns(host):
                 try:
                     await self._flush(host)
                 except errors.Temporary:
@@ -54,6 +60,17 @@ class Parked:
         finally:
             self._tasks.pop(host.name, None)
             self._woken.pop(host.name, None)
+            self._anew.discard(host.name)
+
+    async def _turns(self, host: hosts.Host) -> AsyncIterator[None]:
+        pauses = _pauses()
+        while True:
+            await self._rest(host, next(pauses))
+            if host.name in self._anew:
+                self._anew.discard(host.name)
+                pauses = _pauses()
+            else:
+                yield
 
     async def _rest(self, host: hosts.Host, pause: float) -> None:
         woken = self._woken[host.name]

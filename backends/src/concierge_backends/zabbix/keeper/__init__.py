@@ -33,12 +33,12 @@ _log = logging.getLogger(__name__)
 
 
 class Keeper:
-    """Whatever happens to the API delays no value. `register` serves a host that the API is no help for."""
+    """Whatever happens to the API delays no value."""
 
-    def __init__(self, config: settings.Settings, register: arrivals.Register) -> None:
+    def __init__(self, config: settings.Settings, ways: arrivals.Ways) -> None:
         self._config = config
         self._session = session.Session(config.monitoring.zabbix)
-        self._arrivals = arrivals.Arrivals(config, self._session, register, self.warn)
+        self._arrivals = arrivals.Arrivals(config, self._session, ways, self.warn)
         self._departures = departures.Departures(config, self._session)
         self._retired: OrderedDict[str, str] = OrderedDict()
         self._held = -HOLDS

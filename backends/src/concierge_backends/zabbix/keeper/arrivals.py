@@ -3,8 +3,8 @@
 import asyncio
 import itertools
 import logging
-import time
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 from concierge_backends.zabbix import hosts
 from concierge_backends.zabbix.keeper import enrol, session
@@ -15,9 +15,17 @@ GATHER = 0.05
 TOGETHER = 25
 """Hosts of one call: the first of many need not wait for the last."""
 
-Register = Callable[[hosts.Host], Awaitable[None]]
 Batch = dict[str, tuple[hosts.Host, enrol.Arrival]]
 _log = logging.getLogger(__name__)
+
+
+class Ways(NamedTuple):
+    """What the keeper asks of those who send values."""
+
+    register: Callable[[hosts.Host], Awaitable[None]]
+    """Serve a host that the API is no help for."""
+    made: Callable[[hosts.Host], None]
+    """Its host is there: what waits for it may go soon."""
 
 
 class Arrivals:
@@ -27,12 +35,12 @@ class Arrivals:
         self,
         config: settings.Settings,
         door: session.Session,
-        register: Register,
+        ways: Ways,
         warn: Callable[[str], None],
     ) -> None:
         self._config = config
         self._session = door
-        self._register = register
+        self._ways = ways
         self._warn = warn
         self._waiting: Batch = {}
         self._any = asyncio.Event()
@@ -51,8 +59,9 @@ class Arrivals:
 
     async def settle(self) -> list[enrol.Arrival]:
         """Wait for some and enrol them; return whom nobody wakes. Raises Temporary: they wait on."""
-        await self._any.wait()
-        await asyncio.sleep(GATHER)
+        if not self._waiting:
+            await self._any.wait()
+            await asyncio.sleep(GATHER)
         batch = dict(itertools.islice(self._waiting.items(), TOGETHER))
         asleep = await self._enrol(batch)
         for name, one in batch.items():
@@ -71,14 +80,14 @@ class Arrivals:
             if len(batch) > 1:
                 return [found for name in batch for found in await self._enrol({name: batch[name]})]
             self._warn(f"{error}; hosts register themselves meanwhile")
-            await self._register(next(iter(batch.values()))[0])
+            await self._ways.register(next(iter(batch.values()))[0])
             return []
         self._note(batch, enrolled)
         return [batch[name][1] for name in enrolled.asleep]
 
     def _note(self, batch: Batch, enrolled: enrol.Enrolled) -> None:
         for name in enrolled.made:
-            batch[name][0].grow(time.monotonic())
+            self._ways.made(batch[name][0])
         if enrolled.made:
             _log.info("hosts made: %s", ", ".join(enrolled.made))
         for name in enrolled.foreign:
