@@ -18,7 +18,17 @@ class Stranger(errors.Permanent):
     """Zabbix does not know the token any more: it was revoked, has expired, or was replaced."""
 
 
+class Clash(errors.Temporary):
+    """Zabbix's database refused a statement, and nothing was changed: as a rule somebody else writes the same now."""
+
+
+class Taken(errors.Permanent):
+    """There is already something of that name: it was there, or somebody else has just made it."""
+
+
 _STRANGER = re.compile(r"not authori[sz]ed|session terminated|token expired", re.IGNORECASE)
+_CLASH = re.compile(r"SQL statement execution has failed|DBEXECUTE_ERROR")
+_TAKEN = re.compile(r"already exists")
 
 
 class Login(NamedTuple):
@@ -96,12 +106,19 @@ def translated(url: str, method: str) -> Iterator[None]:
     try:
         yield
     except exceptions.APIRequestError as error:
-        kind = Stranger if _STRANGER.search(_words(error)) else errors.Permanent
-        raise kind(f"Zabbix refused {method}: {_words(error)}") from error
+        raise _refusal(method, _words(error)) from error
     except exceptions.APINotSupported as error:
         raise errors.Permanent(f"{url}: {error}") from error
     except (exceptions.ProcessingError, OSError, http.client.HTTPException) as error:
         raise errors.Temporary(f"Zabbix's API at {url} is away ({method}): {error}", 5) from error
+
+
+def _refusal(method: str, words: str) -> errors.ConciergeError:
+    """Sort a refusal. The statement that a database refused is not repeated: a password may stand in it."""
+    if _CLASH.search(words):
+        return Clash(f"Zabbix refused {method}: its database did, somebody else may be writing the same", 1)
+    kind = Stranger if _STRANGER.search(words) else Taken if _TAKEN.search(words) else errors.Permanent
+    return kind(f"Zabbix refused {method}: {words}")
 
 
 def _words(error: Any) -> str:

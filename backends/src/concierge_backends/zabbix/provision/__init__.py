@@ -18,6 +18,7 @@ from concierge_backends.zabbix.provision import (
     removal,
     services,
     tokens,
+    turns,
 )
 from concierge_backends.zabbix.provision.backup import restore as backup
 from concierge_backends.zabbix.provision.backup import save
@@ -57,20 +58,24 @@ async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
     Raises:
         Temporary: Zabbix is away; what was done stays, and the next call goes on from there.
         Permanent: It refused, or the configuration asks for what cannot be.
+
+    Somebody else may do the same meanwhile: what meets the other's work starts again.
     """
     own = config.monitoring.zabbix
     login = api.Login(token=token) if token else api.Login(user=user, password=password)
-    async with api.connect(url or own.api_url, login, own.ca_file) as door:
-        book = ledger.Ledger(door, dry_run=dry_run)
-        gateway = gateway_url.rstrip("/")
+    gateway = gateway_url.rstrip("/")
+    attempt = tokens.trier(url or own.api_url, own.ca_file)
+
+    async def work(book: ledger.Ledger) -> None:
         await macros.settle(book, gateway, _ping_token(config))
         media_id = await media.settle(book, f"{gateway}/webhooks/{source}", own.api_url or url, secret)
         users = await _walk(book, config, media_id)
-        attempt = tokens.trier(url or own.api_url, own.ca_file)
         for who, file in ((people.RUNTIME, own.api_token_file), (people.KEEPER, own.keeper_token_file)):
             if file:
                 await tokens.settle(book, who.name, users[who.user], file, attempt)
-        return book.changes
+
+    async with api.connect(url or own.api_url, login, own.ca_file) as door:
+        return await turns.take(lambda: ledger.Ledger(door, dry_run=dry_run), work)
 
 
 async def destroy(

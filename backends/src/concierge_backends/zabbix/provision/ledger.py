@@ -64,6 +64,8 @@ class Ledger:
         self._door = door
         self.dry = dry_run
         self.changes: list[Change] = []
+        self.written = 0
+        """How many of the changes are made for certain."""
 
     @property
     def seven(self) -> bool:
@@ -82,7 +84,11 @@ class Ledger:
 
     async def write(self, method: str, params: Any) -> Any:
         """Call a method that changes something; a plan does not, and gets None."""
-        return None if self.dry else await self._door.call(method, params)
+        if self.dry:
+            return None
+        answer = await self._door.call(method, params)
+        self.written = len(self.changes)
+        return answer
 
     async def settle(self, kind: Kind, wanted: Sequence[Doc], found: Sequence[Doc]) -> dict[str, str]:
         """Create what is missing, update what differs; return the ids by name."""
