@@ -1,5 +1,6 @@
 """HTTPS, callers with certificates, and files that can't be used."""
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,34 @@ async def test_files_that_cannot_be_used_are_named(
     config = house.configuration(tmp_path, **{name: path.format(**places) for name, path in files.items()})
     with pytest.raises(errors.Permanent, match=said):
         await run.run(config, link)
+
+
+async def shown(url: str) -> bytes:
+    """Return the certificate that a new caller is shown."""
+    host, _, number = url.removeprefix("https://").partition(":")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    _, writer = await asyncio.open_connection(host, int(number), ssl=context)
+    found: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.close()
+    return found
+
+
+async def test_a_renewed_certificate_is_shown_without_a_restart(
+    link: bus.Bus, tmp_path: Path, strangers: papers.Papers, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = papers.make(tmp_path / "tls")
+    config = house.configuration(tmp_path, tls_cert_file=str(own.cert), tls_key_file=str(own.key))
+    async with house.serving(config, link, verify=trusting(own)) as client, asyncio.timeout(60):
+        url = str(client.http.base_url).rstrip("/")
+        before = await shown(url)
+        own.cert.write_bytes(strangers.cert.read_bytes())
+        while "goes on being shown" not in caplog.text:
+            await asyncio.sleep(0.05)
+        assert await shown(url) == before, "half a pair changes nothing"
+        own.key.write_bytes(strangers.key.read_bytes())
+        while await shown(url) == before:
+            await asyncio.sleep(0.05)
+        assert await post(url, trusting(strangers), client) == 202
+        with pytest.raises(httpx.ConnectError, match="certificate"):
+            await post(url, trusting(own), client)

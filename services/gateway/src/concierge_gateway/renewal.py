@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 PERIOD = 1.0
 """Seconds between two looks."""
 
-_Mark = tuple[int, int, int]
+Mark = tuple[int, int, int]
+"""Of a file: when it was changed (ns), its bytes, its inode."""
 
 
 async def run(known: Mapping[str, sources.Source], secrets: Mapping[str, list[str]]) -> None:
@@ -38,11 +39,12 @@ def _renew(source: sources.Source, secrets: list[str]) -> None:
     log.info("source %s: %d keys and %d tokens count from now on", source.name, len(keys), len(tokens))
 
 
-def _marks(source: sources.Source) -> list[_Mark | None]:
-    return [_mark(path) for path in (source.settings.secret_file, source.settings.token_file) if path]
+def _marks(source: sources.Source) -> list[Mark | None]:
+    return [mark(path) for path in (source.settings.secret_file, source.settings.token_file) if path]
 
 
-def _mark(path: str) -> _Mark | None:
+def mark(path: str) -> Mark | None:
+    """Return what differs once the file has been written anew; None: it is not there."""
     try:
         found = Path(path).stat()
     except OSError:

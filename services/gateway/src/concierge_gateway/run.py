@@ -57,7 +57,7 @@ async def run(
     doors = app.Doors(receiver, pings.Pings(config, link), desk.Desk(config, link))
     server = _Server(
         uvicorn.Config(
-            app.build(doors, link, book, list(known)),
+            app.Front(doors, link, book, list(known)),
             http=protocol.Protocol,
             **tls.options(config.gateway),
             ws="none",
@@ -72,6 +72,7 @@ async def run(
     )
     if not known:
         log.warning("no sources: nobody may call the gateway; add [gateway.sources.NAME]")
+    server.config.load()
     opened = _listen(config.gateway.listen)
     async with contextlib.AsyncExitStack() as stack:
         if problems is None:
@@ -81,6 +82,8 @@ async def run(
             group.create_task(repair.Repair(config, link, book, receiver, problems).run()),
             group.create_task(renewal.run(known, secrets or {})),
         ]
+        if server.config.ssl:
+            beside.append(group.create_task(tls.renew(config.gateway, server.config.ssl)))
         try:
             await _serve(server, opened, listening)
         finally:
