@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from concierge_backends.zabbix import api, backend, delivery, hosts, parked
+from concierge_backends.zabbix import api, backend, delivery, framing, hosts, packets, parked, trapper
 from concierge_proto import messages, settings
 from tests.integration.zabbix import own
 from tests.integration.zabbix.conftest import Server, Until
@@ -198,6 +198,27 @@ async def test_a_token_that_is_revoked_costs_no_value(
         await door.call("token.delete", [one["tokenid"] for one in found])
         found = await system.snapshot(own.snapshot(name, {"good": 1, "nowhere": 1}))
     assert (found.processed, found.parked) == (1, 1)
+
+
+async def test_the_list_of_active_checks_names_no_trapper_item(
+    server: Server, door: api.Api, name: str, until: Until
+) -> None:
+    """So without the API it could not tell which keys are known, and refused values are searched by parts."""
+    hostid = await own.host(door, name)
+    await own.item(door, hostid, "taken")
+    await own.item(door, hostid, "agent.active", type=7, delay="60s")  # the last: it is known, so all are
+    request = framing.pack(packets.registration(name, "concierge"))
+
+    async def listed() -> list[str]:
+        reply = await trapper.Trapper([server.trapper], 5)._ask(name, request)
+        return [one["key"] for one in reply.get("data", ())]
+
+    async def told() -> bool:
+        return bool(await listed())
+
+    assert await until(told)
+    assert await own.accepts(server.trapper, name, "taken")
+    assert await listed() == ["agent.active"]
 
 
 async def test_what_never_gets_an_item_is_given_up_and_counted(
