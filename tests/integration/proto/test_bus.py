@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
 
+import nats
+import nats.errors
 import pytest
 
 from concierge_proto import bus, errors, messages, subjects
+from concierge_proto.bus import acks
 
 
 def outcome(number: int, service: str = "web") -> messages.Control:
@@ -94,6 +97,41 @@ async def test_a_full_subject_is_temporary_and_says_so(link: bus.Bus) -> None:
     with pytest.raises(errors.Temporary, match="maximum messages per subject"):
         await link.publish(link.pack(subject, outcome(0)), patience=0)
     assert await link.publish(link.pack(subjects.command("shop", "api"), outcome(0)))
+
+
+async def test_many_are_stored_in_their_order(link: bus.Bus) -> None:
+    packed = [link.pack(subjects.event("web", "control"), outcome(number)) for number in range(50)]
+    stored = await link.publish_all(packed)
+    assert [ack.sequence for ack in stored] == list(range(1, 51))
+    found = [d.read(messages.Control).what async for d in link.history("EVENTS", "concierge.>")]
+    assert found == [f"event {number}" for number in range(50)]
+
+
+async def test_of_many_the_refused_one_is_named_and_the_others_are_stored(link: bus.Bus) -> None:
+    packed = [
+        link.pack(subject, outcome(1)) for subject in ("concierge.v1.event.web.control", "nobody.s.own")
+    ]
+    with pytest.raises(errors.Temporary, match=r"publish nobody\.s\.own: .*no response"):
+        await link.publish_all(packed, patience=0)
+    assert [d.subject async for d in link.history("EVENTS", "concierge.>")] == [packed[0].subject]
+
+
+async def test_an_answer_that_never_comes_is_a_time_out(nats_url: str) -> None:
+    client = await nats.connect(nats_url)
+    await client.subscribe("deaf")
+    waiting = acks.Acks(client, 0.05)
+    first, second = [await waiting.send("deaf", b"", {}) for _ in range(2)]
+    for answer in (first, second):
+        with pytest.raises(nats.errors.TimeoutError):
+            acks.read(await answer)
+    await client.close()
+
+
+async def test_nobody_need_wait_for_an_answer(link: bus.Bus) -> None:
+    packed = link.pack(subjects.event("web", "control"), outcome(1))
+    left = await link._acks.send(packed.subject, packed.body, packed.headers)
+    left.cancel()
+    assert (await link.publish(packed)).duplicate
 
 
 class TestStore:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ import nats.aio.msg
 import nats.errors
 
 from concierge_proto import codec, errors, settings
-from concierge_proto.bus import failures, kv, read, worker
+from concierge_proto.bus import acks, failures, kv, read, worker
 from concierge_proto.bus.publish import Ack, Message, pack
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ class Bus:
     def __init__(self, client: nats.aio.client.Client, who: str) -> None:
         self._client = client
         self._js = client.jetstream(timeout=_ACK_TIMEOUT)
+        self._acks = acks.Acks(client, _ACK_TIMEOUT)
         self.who = who
         """`/gateway`, …: the `ce-source` of what is sent here."""
         self.connected_since = time.monotonic()
@@ -55,23 +56,39 @@ class Bus:
 
     async def publish(self, message: Message, patience: float = 5.0) -> Ack:
         """Store a message; a lost answer is asked for again with the same id, for `patience` seconds."""
-        codec.check_size(message.body, self.max_payload)
+        return (await self.publish_all([message], patience))[0]
+
+    async def publish_all(self, messages: Sequence[Message], patience: float = 5.0) -> list[Ack]:
+        """Store messages as `publish` does one: all are sent, in their order, before the first answer has come.
+
+        Raises the first error; any of the others may be stored.
+        """
+        for message in messages:
+            codec.check_size(message.body, self.max_payload)
         until = time.monotonic() + patience
         while True:
             try:
-                return await self._publish_once(message)
+                return await self._publish_once(messages)
             except errors.Temporary as error:
                 if time.monotonic() + error.delay > until:
                     raise
                 await asyncio.sleep(min(error.delay, 0.2))
 
-    async def _publish_once(self, message: Message) -> Ack:
-        doing = f"publish {message.subject}"
+    async def _publish_once(self, messages: Sequence[Message]) -> list[Ack]:
         if not self.connected:
-            raise errors.Temporary(f"{doing}: not connected to NATS", 0.2)
-        with failures.translated(doing, self.complaint):
-            ack = await self._js.publish(message.subject, message.body, headers=dict(message.headers))
-            return Ack(ack.stream, ack.seq, bool(ack.duplicate))
+            raise errors.Temporary(f"publish {messages[0].subject}: not connected to NATS", 0.2)
+        answers = [await self._send(message) for message in messages]
+        return [
+            await self._stored(message, answer) for message, answer in zip(messages, answers, strict=True)
+        ]
+
+    async def _send(self, message: Message) -> asyncio.Future[acks.Answer]:
+        with failures.translated(f"publish {message.subject}", self.complaint):
+            return await self._acks.send(message.subject, message.body, message.headers)
+
+    async def _stored(self, message: Message, answer: asyncio.Future[acks.Answer]) -> Ack:
+        with failures.translated(f"publish {message.subject}", self.complaint):
+            return acks.read(await answer)
 
     async def tell(self, message: Message) -> None:
         """Send once, unacknowledged: for what the next one replaces."""
@@ -128,7 +145,7 @@ class Bus:
 
     def store(self, bucket: str) -> kv.Store:
         """Return a key-value bucket that `provision` made."""
-        return kv.Store(self._js, bucket, lambda: self.max_payload)
+        return kv.Store(self._js, self._acks, bucket, lambda: self.max_payload)
 
     async def flush(self) -> None:
         """Return when all that was told has reached the server."""

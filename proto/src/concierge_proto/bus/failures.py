@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import nats.errors
 import nats.js.errors
@@ -13,6 +13,9 @@ EXISTS_DIFFERENTLY = 10058
 """JetStream: a stream of that name has another configuration."""
 FULL = {10077, 10025}
 """JetStream: the stream, or the subject in it, is full."""
+
+MOVED = {10071, 10164}
+"""JetStream: the last sequence of the subject is another than was expected."""
 
 _AWAY = (
     nats.errors.TimeoutError,
@@ -29,23 +32,42 @@ _AWAY = (
 )
 
 
-@contextmanager
-def translated(doing: str, hint: str = "") -> Iterator[None]:
-    """Re-raise what nats-py raises as Temporary or Permanent. `hint`: the server's last complaint."""
-    complaint = f"; the server's last complaint: {hint}" if hint else ""
-    try:
-        with cancellable():
-            yield
-    except nats.js.errors.APIError as error:
-        text = f"{doing}: {error.description or error}{complaint}"
-        if error.err_code in FULL or (error.code or 0) >= 500:  # noqa: PLR2004 - HTTP-like
-            raise errors.Temporary(text) from error
-        raise errors.Permanent(text) from error
-    except _AWAY as error:
-        reason = str(error) or "no answer"
-        raise errors.Temporary(f"{doing}: {reason}{complaint}") from error
-    except nats.errors.MaxPayloadError as error:
-        raise errors.TooLarge(f"{doing}: {error}") from error
+class _Translated:
+    """A class, for a generator costs three times as much, and every message passes here twice."""
+
+    def __init__(self, doing: str, hint: str) -> None:
+        self._doing = doing
+        self._hint = hint
+
+    def __enter__(self) -> None:
+        self._cancelled = _cancelled()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if _cancelled() > self._cancelled:
+            raise asyncio.CancelledError
+        if error is not None:
+            self._raise(error)
+
+    def _raise(self, error: BaseException) -> None:
+        complaint = f"; the server's last complaint: {self._hint}" if self._hint else ""
+        if isinstance(error, nats.js.errors.APIError):
+            text = f"{self._doing}: {error.description or error}{complaint}"
+            if error.err_code in FULL or (error.code or 0) >= 500:  # noqa: PLR2004 - HTTP-like
+                raise errors.Temporary(text) from error
+            raise errors.Permanent(text) from error
+        if isinstance(error, _AWAY):
+            reason = str(error) or "no answer"
+            raise errors.Temporary(f"{self._doing}: {reason}{complaint}") from error
+        if isinstance(error, nats.errors.MaxPayloadError):
+            raise errors.TooLarge(f"{self._doing}: {error}") from error
+
+
+def translated(doing: str, hint: str = "") -> AbstractContextManager[None]:
+    """Re-raise what nats-py raises as Temporary or Permanent. `hint`: the server's last complaint.
+
+    Also raises CancelledError where one was asked for in between and swallowed, as `cancellable`.
+    """
+    return _Translated(doing, hint)
 
 
 @contextmanager
@@ -55,10 +77,14 @@ def cancellable() -> Iterator[None]:
     Before Python 3.12 `asyncio.wait_for`, on which nats-py stands, swallows a cancellation that comes in
     the same turn as its result; the caller would go on for ever.
     """
-    task = asyncio.current_task()
-    before = task.cancelling() if task else 0
+    before = _cancelled()
     try:
         yield
     finally:
-        if task and task.cancelling() > before:
+        if _cancelled() > before:
             raise asyncio.CancelledError
+
+
+def _cancelled() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0

@@ -6,9 +6,12 @@ from typing import NamedTuple
 import nats.js.client
 import nats.js.errors
 import nats.js.kv
+from nats.js import api
 
 from concierge_proto import codec, errors
-from concierge_proto.bus import failures
+from concierge_proto.bus import acks, failures
+
+_EXPECTED = api.Header.EXPECTED_LAST_SUBJECT_SEQUENCE.value
 
 
 class Entry(NamedTuple):
@@ -26,9 +29,14 @@ class Store:
     """One bucket. Keys: letters, digits, `-`, `_`, `/`, `=`, `.`; a value that is too large is TooLarge."""
 
     def __init__(
-        self, js: nats.js.client.JetStreamContext, bucket: str, max_payload: Callable[[], int]
+        self,
+        js: nats.js.client.JetStreamContext,
+        waiting: acks.Acks,
+        bucket: str,
+        max_payload: Callable[[], int],
     ) -> None:
         self._js = js
+        self._acks = waiting
         self._max_payload = max_payload
         self.bucket = bucket
         self._opened: nats.js.kv.KeyValue | None = None
@@ -64,7 +72,7 @@ class Store:
             try:
                 await (await self._kv()).delete(key, last=revision)
             except nats.js.errors.KeyWrongLastSequenceError as error:
-                raise Conflict(f"{self.bucket}/{key} is no longer at revision {revision}", 0) from error
+                raise self._moved(key, revision or 0) from error
 
     async def keys(self) -> list[str]:
         """Return every key that has a value."""
@@ -91,13 +99,26 @@ class Store:
             raise Conflict(f"{doing}: somebody else wrote it", 0) from None
 
     async def _compare_and_set(self, key: str, value: bytes, revision: int | None) -> int:
-        bucket = await self._kv()
+        headers = {_EXPECTED: str(revision or 0)}
         try:
+            answer = await self._acks.send(f"$KV.{self.bucket}.{key}", value, headers)
+            return acks.read(await answer).sequence
+        except nats.js.errors.APIError as error:
+            if error.err_code not in failures.MOVED:
+                raise
             if revision is None:
-                return await bucket.create(key, value)
-            return await bucket.update(key, value, last=revision)
+                return await self._revive(key, value)
+            raise self._moved(key, revision) from error
+
+    async def _revive(self, key: str, value: bytes) -> int:
+        """Write where something was deleted, and its marker still stands."""
+        try:
+            return await (await self._kv()).create(key, value)
         except nats.js.errors.KeyWrongLastSequenceError as error:
-            raise Conflict(f"{self.bucket}/{key} is no longer at revision {revision or 0}", 0) from error
+            raise self._moved(key, 0) from error
+
+    def _moved(self, key: str, revision: int) -> Conflict:
+        return Conflict(f"{self.bucket}/{key} is no longer at revision {revision}", 0)
 
     async def _kv(self) -> nats.js.kv.KeyValue:
         if self._opened is None:

@@ -53,6 +53,7 @@ BUCKETS: dict[str, float] = {
     "concierge_services": 0.0,
     "concierge_seen": 7 * _DAY,
     "concierge_leases": 8.0,
+    "concierge_found": 0.0,
 }
 """Bucket to seconds until a value is gone; 0: never. No limit markers: `create` fails on them."""
 

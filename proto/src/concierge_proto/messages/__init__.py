@@ -16,6 +16,7 @@ from concierge_proto.messages.event import (
     Trigger,
     Verdict,
 )
+from concierge_proto.messages.found import Found, Labelled, Refused
 from concierge_proto.messages.telemetry import (
     Block,
     Discovery,
@@ -36,12 +37,15 @@ __all__ = [
     "Decision",
     "Discovery",
     "Event",
+    "Found",
     "Gate",
     "Heartbeat",
     "InstanceChange",
+    "Labelled",
     "Outcome",
     "Ping",
     "Receipt",
+    "Refused",
     "Result",
     "Snapshot",
     "SourceReport",

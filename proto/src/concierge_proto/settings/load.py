@@ -39,7 +39,7 @@ def load(path: str | os.PathLike[str] | None, environ: Mapping[str, str] | None 
 def parse(tree: Mapping[str, Any], where: str) -> Settings:
     """Return the settings of a decoded file; raise Permanent with the path of the mistake."""
     try:
-        found = msgspec.convert(tree, Settings, dec_hook=_unit)
+        found = msgspec.convert(tree, Settings, dec_hook=unit)
         _check(found)
     except (msgspec.ValidationError, errors.Malformed) as error:
         raise errors.Permanent(f"{where}: {_named(_plain(str(error)), tree)}") from error
@@ -102,7 +102,8 @@ def _refuse_secrets(tree: Mapping[str, Any], where: str, path: str = "") -> None
             _refuse_secrets(value, where, f"{path}{key}.")
 
 
-def _unit(kind: type, value: object) -> object:
+def unit(kind: type, value: object) -> object:
+    """Decode what msgspec has no type for: durations and sizes. Raises ValueError."""
     if kind is Duration or kind is Size:
         return kind.parse(value)
     raise NotImplementedError(kind)
@@ -110,8 +111,10 @@ def _unit(kind: type, value: object) -> object:
 
 def _check(found: Settings) -> None:
     """Hold what one type cannot say: names, references, bounds."""
-    for name in found.targets:
+    for name, target in found.targets.items():
         subjects.name(name, "target")
+        if target.labels and target.kind == "process":
+            raise errors.Malformed(f"targets.{name}.labels: a process has no labels: leave it out")
     for name in found.gateway.sources:
         subjects.name(name, "source")
     for name, service in found.services.items():
@@ -149,7 +152,7 @@ def _culprit(tree: Mapping[str, Any], path: str, kind: type[msgspec.Struct]) -> 
         tree = tree[part]
     for name, entry in tree.items():
         try:
-            msgspec.convert(entry, kind, dec_hook=_unit)
+            msgspec.convert(entry, kind, dec_hook=unit)
         except msgspec.ValidationError:
             return name
     return "[...]"

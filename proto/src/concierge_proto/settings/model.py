@@ -177,6 +177,18 @@ class Target(_Section, frozen=True, kw_only=True):
     """`unix://…`, `tcp://…`, `ssh://…`; empty: the local engine."""
     context: str = ""
     """A docker context instead of a host."""
+    docker_config: str = ""
+    """Folder of the docker client's own configuration: contexts, credentials. Empty: `~/.docker`."""
+    tls_ca_file: str = ""
+    """`tcp://` with TLS: the engine's certificate must be of this CA."""
+    tls_cert_file: str = ""
+    """`tcp://` with TLS: what we show to the engine."""
+    tls_key_file: str = ""
+    """The key of `tls_cert_file`."""
+    ssh_key_file: str = ""
+    """`ssh://`: the private key, without a passphrase. Empty: what the user's own ssh would take."""
+    ssh_known_hosts_file: str = ""
+    """`ssh://`: the keys of the hosts, as ssh-keyscan prints them. Empty: the user's own."""
     project: str = ""
     """compose: the project's name."""
     files: tuple[str, ...] = ()
@@ -191,6 +203,10 @@ class Target(_Section, frozen=True, kw_only=True):
     """process: where locks and logs live. Empty: `$XDG_STATE_HOME/concierge/NAME`."""
     timeout: Duration = Duration(60)
     """Of one call of Docker."""
+    labels: bool = False
+    """compose, swarm: services with the label `concierge.enable=true` bring their policy with them, in further labels."""
+    labels_max: Annotated[int, msgspec.Meta(ge=1)] = 10
+    """The largest `concierge.max` that a label may ask for."""
 
 
 class Process(_Section, frozen=True, kw_only=True):
@@ -338,7 +354,7 @@ class Scheduler(_Section, frozen=True, kw_only=True):
 
 
 class Settings(_Section, frozen=True, kw_only=True):
-    """The whole file."""
+    """The whole file. While a service runs, `services` also holds what labels say: it grows and shrinks."""
 
     nats: Nats = Nats()
     monitoring: Monitoring = Monitoring()

@@ -9,6 +9,7 @@ import prometheus_client
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from concierge_gateway import answers, api, desk, ledger, openapi, pings, webhooks
 from concierge_proto import bus
@@ -25,12 +26,33 @@ GET  /openapi.json        the contract, with an example for each kind of source
 """
 
 
+_WEBHOOKS = "/webhooks/"
+
+
 class Doors(NamedTuple):
     """Who answers what."""
 
     webhooks: webhooks.Webhooks
     pings: pings.Pings
     desk: desk.Desk
+
+
+class Front:
+    """The whole application: webhooks go straight in, past the layers that only the rest needs."""
+
+    def __init__(self, doors: Doors, link: bus.Bus, book: ledger.Ledger, sources: list[str]) -> None:
+        self._app = build(doors, link, book, sources)
+        self._webhooks = doors.webhooks
+        self._sources = {f"{_WEBHOOKS}{source}": source for source in sources}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        source = self._sources.get(scope["path"]) if scope.get("method") == "POST" else None
+        if source is None:
+            await self._app(scope, receive, send)
+            return
+        scope["path_params"] = {"source": source}
+        response = await self._webhooks.receive(Request(scope, receive))
+        await response(scope, receive, send)
 
 
 def build(doors: Doors, link: bus.Bus, book: ledger.Ledger, sources: list[str]) -> fastapi.FastAPI:
@@ -67,7 +89,7 @@ def missing(link: bus.Bus, book: ledger.Ledger) -> str:
 
 def _add_webhooks(app: fastapi.FastAPI, receiver: webhooks.Webhooks, sources: list[str]) -> None:
     @app.post(
-        "/webhooks/{source}",  # noqa: FAST003 - the receiver reads it, without FastAPI's models in between
+        _WEBHOOKS + "{source}",  # the receiver reads it, without FastAPI's models in between
         status_code=202,
         summary="A problem, its next step, or its end",
         response_class=Response,

@@ -1,6 +1,7 @@
 """uvicorn's HTTP with a bounded head: neither it nor the parser below limits how long one is, or takes."""
 
 import asyncio
+from typing import Any, cast
 
 from uvicorn.protocols.http import httptools_impl
 
@@ -10,6 +11,31 @@ HEAD_PATIENCE = 10.0
 """Seconds from the connection, or from a request's first byte, to the end of its head."""
 
 _TOO_LONG = f"The head of the request is longer than {HEAD_LIMIT:,} bytes."
+
+
+class Whole:
+    """A transport that writes once what is said in one turn: a head and its body would be two calls of the kernel."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._held.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            self._transport.write(b"".join(self._held))
+            self._held.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 class Protocol(httptools_impl.HttpToolsProtocol):
@@ -22,7 +48,7 @@ class Protocol(httptools_impl.HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", Whole(transport)))
         self._wait()
 
     def data_received(self, data: bytes) -> None:

@@ -52,7 +52,7 @@ class Shelf:
         try:
             async with asyncio.timeout(_LIMIT):
                 kept = await self._claim(_claim(self._link, judged))
-                await self._send(kept.claim.messages)
+                await self._link.publish_all(kept.claim.messages, _PATIENCE)
         except TimeoutError:
             raise errors.Temporary(f"NATS did not answer within {_LIMIT:g} s") from None
         if judged.command and not kept.repeated:
@@ -69,12 +69,6 @@ class Shelf:
                 raise errors.Temporary(f"the claim of {fresh.id} is just going") from None
             return Kept(_unpack(found.value), repeated=True)
         return Kept(fresh, repeated=False)
-
-    async def _send(self, messages: list[bus.Message]) -> None:
-        if len(messages) == 1:
-            await self._link.publish(messages[0], _PATIENCE)
-            return
-        await asyncio.gather(*(self._link.publish(message, _PATIENCE) for message in messages))
 
 
 def _claim(link: bus.Bus, judged: rules.Judged) -> Claim:
