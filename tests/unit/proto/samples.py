@@ -160,4 +160,18 @@ ALL: tuple[msgspec.Struct, ...] = (
         consumer="shop",
         at=NOON,
     ),
+    messages.Found(
+        target="shop",
+        services={
+            "shop-web": messages.Labelled(
+                called="shop_web", labels={"concierge.enable": "true", "concierge.max": "5"}
+            )
+        },
+        refused=(
+            messages.Refused(
+                called="api", label="concierge.max", value="many", reason="write a whole number"
+            ),
+        ),
+        at=NOON,
+    ),
 )

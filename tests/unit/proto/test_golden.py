@@ -11,7 +11,7 @@ from tests.unit import golden
 from tests.unit.proto import samples
 
 HERE = Path(__file__).parent / "golden"
-PARTS = {messages.Block, messages.Gate, messages.SourceReport}
+PARTS = {messages.Block, messages.Gate, messages.Labelled, messages.Refused, messages.SourceReport}
 
 
 def name(message: msgspec.Struct) -> str:

@@ -4,14 +4,15 @@ A label is a key of `[services.NAME]` with `-` for `_` and a dot between table a
 type of its key, so that a mistake names its label; one mistake refuses the whole policy.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, get_args
 
 import msgspec
 
-from concierge_proto import errors, messages, subjects
-from concierge_proto.settings import load
-from concierge_proto.settings.model import Limit, Observed, Room, Rule, Service
+from concierge_proto import errors, messages, metric, subjects
+from concierge_proto.settings import units
+from concierge_proto.settings.model import Limit, Room, Rule, Service
 
 PREFIX = "concierge."
 ENABLE = f"{PREFIX}enable"
@@ -26,14 +27,20 @@ PLAIN = (
 TABLES: dict[str, type[msgspec.Struct]] = {"limit_out": Limit, "limit_in": Limit, "resize": Room}
 _RULE = 3
 """Parts of `rules.NAME.key`."""
-_WORDS: dict[type, str] = {int: "write a whole number", bool: "write `true` or `false`", float: "write a number"}
+_WRITTEN = (units.Duration, units.Size)
+"""What the whole policy is decoded from again as text."""
+_WORDS: dict[type, str] = {
+    int: "write a whole number",
+    bool: "write `true` or `false`",
+    float: "write a number",
+}
 
 
 class Wrong(errors.Malformed):
     """A label that can't be listened to."""
 
     def __init__(self, label: str, value: str, reason: str) -> None:
-        super().__init__(f"{label}={value}: {reason}")
+        super().__init__(f"{label}={value}: {reason}" if value else f"{label}: {reason}")
         self.label, self.value, self.reason = label, value, reason
 
 
@@ -78,7 +85,7 @@ def policy(target: str, called: str, labels: Mapping[str, str], most: int) -> Se
             _lay(tree, label, value)
     tree["rules"] = list(tree.get("rules", {}).values())
     _check(tree, labels, f"targets.{target}.labels_max", most)
-    return msgspec.convert(tree, Service, dec_hook=load.unit)
+    return msgspec.convert(tree, Service, dec_hook=units.decode)
 
 
 def keys(labels: Mapping[str, str]) -> set[str]:
@@ -98,7 +105,7 @@ def _lay(tree: dict[str, Any], label: str, value: str) -> None:
     """Put one label where it belongs."""
     path = _path(label)
     if path == ["aggregates"]:
-        tree["aggregates"] = Observed(metrics=tuple(one.strip() for one in value.split(";") if one.strip()))
+        tree["aggregates"] = {"metrics": _metrics(label, value)}
         return
     *parents, leaf = path
     found = _value(label, _kind(label, path), value)
@@ -107,7 +114,15 @@ def _lay(tree: dict[str, Any], label: str, value: str) -> None:
     tree[leaf] = found
 
 
-def _kind(label: str, path: list[str]) -> Any:  # noqa: ANN401 - a type, or an annotated one
+def _metrics(label: str, value: str) -> list[str]:
+    """Names of metrics hold commas: they are parted by semicolons."""
+    try:
+        return [str(metric.parse(one)) for one in value.split(";") if one.strip()]
+    except errors.Malformed as error:
+        raise Wrong(label, value, str(error)) from None
+
+
+def _kind(label: str, path: list[str]) -> Any:
     """Return the type of the key that a label names."""
     fields: dict[str, Any] = {}
     if len(path) == 1 and path[0] in PLAIN:
@@ -119,7 +134,9 @@ def _kind(label: str, path: list[str]) -> Any:  # noqa: ANN401 - a type, or an a
     elif len(path) == _RULE + 1 and path[0] == "rules" and path[2] == "tags":
         return str
     if path[-1] not in fields:
-        raise Wrong(label, "", "there is no such label: docs/scaling.md lists them; the rest stands in the file")
+        raise Wrong(
+            label, "", "there is no such label: docs/scaling.md lists them; the rest stands in the file"
+        )
     return fields[path[-1]]
 
 
@@ -127,16 +144,18 @@ def _types(kind: type[msgspec.Struct]) -> dict[str, Any]:
     return {field.name: field.type for field in msgspec.structs.fields(kind)}
 
 
-def _value(label: str, kind: Any, value: str) -> object:  # noqa: ANN401 - as above
+def _value(label: str, kind: Any, value: str) -> object:
     plain = (get_args(kind) or (kind,))[0]
     try:
-        found = msgspec.convert(value, kind, strict=False, dec_hook=load.unit)
+        found = msgspec.convert(value, kind, strict=False, dec_hook=units.decode)
     except msgspec.ValidationError as error:
         said = str(error).replace("Expected", "expected")
         raise Wrong(label, value, f"{said}; {_WORDS[plain]}" if plain in _WORDS else said) from None
+    if isinstance(found, float) and not math.isfinite(found):
+        raise Wrong(label, value, "write a number that ends somewhere")
     if label.endswith(".action") and (value.split() or [""])[0] not in get_args(messages.Verb):
         raise Wrong(label, value, f"an action begins with one of {', '.join(get_args(messages.Verb)[:6])}")
-    return found
+    return value if kind in _WRITTEN else found
 
 
 def _check(tree: Mapping[str, Any], labels: Mapping[str, str], bound: str, most: int) -> None:

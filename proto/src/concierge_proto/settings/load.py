@@ -10,7 +10,7 @@ import msgspec
 
 from concierge_proto import errors, subjects
 from concierge_proto.settings.model import Service, Settings, Source, Target
-from concierge_proto.settings.units import Duration, Size
+from concierge_proto.settings.units import decode
 
 PREFIX = "CONCIERGE_"
 _SECRETS = {
@@ -39,7 +39,7 @@ def load(path: str | os.PathLike[str] | None, environ: Mapping[str, str] | None 
 def parse(tree: Mapping[str, Any], where: str) -> Settings:
     """Return the settings of a decoded file; raise Permanent with the path of the mistake."""
     try:
-        found = msgspec.convert(tree, Settings, dec_hook=unit)
+        found = msgspec.convert(tree, Settings, dec_hook=decode)
         _check(found)
     except (msgspec.ValidationError, errors.Malformed) as error:
         raise errors.Permanent(f"{where}: {_named(_plain(str(error)), tree)}") from error
@@ -102,13 +102,6 @@ def _refuse_secrets(tree: Mapping[str, Any], where: str, path: str = "") -> None
             _refuse_secrets(value, where, f"{path}{key}.")
 
 
-def unit(kind: type, value: object) -> object:
-    """Decode what msgspec has no type for: durations and sizes. Raises ValueError."""
-    if kind is Duration or kind is Size:
-        return kind.parse(value)
-    raise NotImplementedError(kind)
-
-
 def _check(found: Settings) -> None:
     """Hold what one type cannot say: names, references, bounds."""
     for name, target in found.targets.items():
@@ -152,7 +145,7 @@ def _culprit(tree: Mapping[str, Any], path: str, kind: type[msgspec.Struct]) -> 
         tree = tree[part]
     for name, entry in tree.items():
         try:
-            msgspec.convert(entry, kind, dec_hook=unit)
+            msgspec.convert(entry, kind, dec_hook=decode)
         except msgspec.ValidationError:
             return name
     return "[...]"

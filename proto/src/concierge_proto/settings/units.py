@@ -34,3 +34,10 @@ class Size(int):
         if not match:
             raise ValueError(f"{text!r} is no size: write `512k`, `128m` or `2g`")
         return cls(float(match[1]) * _BYTES[match[2].lower()])
+
+
+def decode(kind: type, value: object) -> object:
+    """Decode, for msgspec, what it has no type for. Raises ValueError."""
+    if kind is Duration or kind is Size:
+        return kind.parse(value)
+    raise NotImplementedError(kind)
