@@ -53,7 +53,10 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
             "content-type": CONTENT_TYPES[self.encoding],
             "content-encoding": "deflate" if self.encoding.endswith("+zlib") else "",
         }
-        return {key: _written(value) for key, value in fields.items() if value}
+        found = {key: value for key, value in fields.items() if value}
+        if _PLAIN.fullmatch("".join(found.values())):
+            return found
+        return {key: _written(value) for key, value in found.items()}
 
 
 def _written(value: str) -> str:
@@ -98,7 +101,7 @@ def trace() -> str:
 
 def stamp(time: datetime) -> str:
     """Write a time as RFC 3339 in UTC, with microseconds."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return time.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _time(text: str) -> datetime:

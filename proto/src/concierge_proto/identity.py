@@ -13,11 +13,9 @@ def derive(*parts: str) -> str:
 
     Parts are length-prefixed, so that ("ab", "c") and ("a", "bc") differ.
     """
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode("utf-8", "surrogatepass")
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return _text(int.from_bytes(digest.digest()[:16], "big"))
+    data = [part.encode("utf-8", "surrogatepass") for part in parts]
+    digest = hashlib.sha256(b"".join([len(one).to_bytes(8, "big") + one for one in data])).digest()
+    return _text(int.from_bytes(digest[:16], "big"))
 
 
 def mint() -> str:

@@ -61,11 +61,20 @@ class Acks:
         token = str(next(self._numbers))
         answer = self._wait(token)
         try:
-            await self._client.publish(subject, body, f"{self._inbox}.{token}", headers)
+            await self._put(subject, f"{self._inbox}.{token}", headers, body)
         except BaseException:
             del self._waiting[token]
             raise
         return answer
+
+    async def _put(self, subject: str, reply: str, headers: dict[str, str], body: bytes) -> None:
+        client = self._client
+        if not client.is_connected or client.is_draining_pubs:
+            await client.publish(subject, body, reply, headers)  # which knows what to do then
+            return
+        await client._send_command(wire(subject, reply, headers, body))  # noqa: SLF001 - half of a publish's time
+        if client._flush_queue.empty():  # noqa: SLF001 - as nats-py's own publish
+            await client._flush_pending()  # noqa: SLF001
 
     async def _open(self) -> None:
         inbox = self._client.new_inbox()
@@ -96,6 +105,21 @@ class Acks:
             del self._waiting[token]
             if not answer.done():
                 answer.set_result(nats.errors.TimeoutError())
+
+
+def wire(subject: str, reply: str, headers: dict[str, str], body: bytes) -> bytes:
+    """Return a message as NATS reads it; raises nats-py's errors for one that would be two.
+
+    nats-py does the same with two regular expressions and a translation for each header.
+    """
+    head = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if head.count("\n") != len(headers) or head.count("\r") != len(headers):
+        raise nats.errors.BadHeaderError(head)
+    if subject.split() != [subject]:
+        raise nats.errors.BadSubjectError
+    data = f"NATS/1.0\r\n{head}\r\n".encode()
+    line = f"HPUB {subject} {reply} {len(data)} {len(data) + len(body)}\r\n".encode()
+    return b"".join((line, data, body, b"\r\n"))
 
 
 def read(answer: Answer) -> Ack:

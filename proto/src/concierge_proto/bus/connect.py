@@ -83,17 +83,17 @@ class Bus:
         ]
 
     async def _send(self, message: Message) -> asyncio.Future[acks.Answer]:
-        with failures.translated(f"publish {message.subject}", self.complaint):
+        with failures.Told(f"publish {message.subject}", self.complaint):
             return await self._acks.send(message.subject, message.body, message.headers)
 
     async def _stored(self, message: Message, answer: asyncio.Future[acks.Answer]) -> Ack:
-        with failures.translated(f"publish {message.subject}", self.complaint):
+        with failures.Told(f"publish {message.subject}", self.complaint):
             return acks.read(await answer)
 
     async def tell(self, message: Message) -> None:
         """Send once, unacknowledged: for what the next one replaces."""
         codec.check_size(message.body, self.max_payload)
-        with failures.translated(f"send {message.subject}", self.complaint):
+        with failures.Told(f"send {message.subject}", self.complaint):
             await self._client.publish(message.subject, message.body, headers=dict(message.headers))
 
     async def ask(self, subject: str, timeout: float = 1.0) -> bytes:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 import nats.errors
 import nats.js.errors
@@ -32,19 +32,20 @@ _AWAY = (
 )
 
 
-class _Translated:
-    """A class, for a generator costs three times as much, and every message passes here twice."""
+class Told:
+    """Re-raises what nats-py raises as Temporary or Permanent. `hint`: the server's last complaint.
 
-    def __init__(self, doing: str, hint: str) -> None:
+    A class, for a generator costs three times as much, and every message passes here twice.
+    """
+
+    def __init__(self, doing: str, hint: str = "") -> None:
         self._doing = doing
         self._hint = hint
 
     def __enter__(self) -> None:
-        self._cancelled = _cancelled()
+        pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if _cancelled() > self._cancelled:
-            raise asyncio.CancelledError
         if error is not None:
             self._raise(error)
 
@@ -62,12 +63,11 @@ class _Translated:
             raise errors.TooLarge(f"{self._doing}: {error}") from error
 
 
-def translated(doing: str, hint: str = "") -> AbstractContextManager[None]:
-    """Re-raise what nats-py raises as Temporary or Permanent. `hint`: the server's last complaint.
-
-    Also raises CancelledError where one was asked for in between and swallowed, as `cancellable`.
-    """
-    return _Translated(doing, hint)
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Re-raise as `Told` does, and a cancellation that was swallowed: for what waits inside nats-py."""
+    with Told(doing), cancellable():
+        yield
 
 
 @contextmanager
@@ -77,14 +77,10 @@ def cancellable() -> Iterator[None]:
     Before Python 3.12 `asyncio.wait_for`, on which nats-py stands, swallows a cancellation that comes in
     the same turn as its result; the caller would go on for ever.
     """
-    before = _cancelled()
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
     try:
         yield
     finally:
-        if _cancelled() > before:
+        if task and task.cancelling() > before:
             raise asyncio.CancelledError
-
-
-def _cancelled() -> int:
-    task = asyncio.current_task()
-    return task.cancelling() if task else 0

@@ -86,7 +86,7 @@ class Store:
         codec.check_size(value, self._max_payload())
         doing = f"write {self.bucket}/{key}"
         try:
-            with failures.translated(doing):
+            with failures.Told(doing):
                 return await self._compare_and_set(key, value, revision)
         except Conflict:
             raise
@@ -113,7 +113,8 @@ class Store:
     async def _revive(self, key: str, value: bytes) -> int:
         """Write where something was deleted, and its marker still stands."""
         try:
-            return await (await self._kv()).create(key, value)
+            with failures.cancellable():
+                return await (await self._kv()).create(key, value)
         except nats.js.errors.KeyWrongLastSequenceError as error:
             raise self._moved(key, 0) from error
 

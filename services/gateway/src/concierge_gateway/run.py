@@ -66,6 +66,7 @@ async def run(
             log_level="warning",
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nobody asks who calls: a signature says it
             timeout_keep_alive=_IDLE,
             timeout_graceful_shutdown=_FAREWELL,
         )

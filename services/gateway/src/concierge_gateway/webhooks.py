@@ -120,9 +120,11 @@ class Webhooks:
         judged = rules.judge(trigger, self._config, past, datetime.now(UTC))
         kept = await self._shelf.keep(judged)
         claim = kept.claim
-        self._book.note(msgspec.structs.replace(judged.trigger, verdict=claim.verdict, detail=claim.detail))
         if kept.repeated:
+            first = msgspec.structs.replace(judged.trigger, verdict=claim.verdict, detail=claim.detail)
+            self._book.note(first)
             return _verdict(claim, "duplicate", f"stored before, as {claim.verdict}: {claim.detail}")
+        self._book.note(judged.trigger)
         return _verdict(claim, claim.verdict, claim.detail)
 
 
