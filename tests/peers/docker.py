@@ -24,6 +24,7 @@ async def start(at: house.House, room: Path, stack: AsyncExitStack) -> dict[str,
         "PATH": docker.environment["PATH"],
         "PEER_DOCKER_HOST": docker.host,
         "PEER_DOCKER_GATEWAY": docker.gateway,
+        **({"PEER_DOCKER_TLS": docker.tls, "PEER_DOCKER_PAPERS": str(docker.papers)} if docker.tls else {}),
         **(
             {}
             if "image" in missing

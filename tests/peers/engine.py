@@ -1,5 +1,6 @@
 """A private Docker Engine: its own folders, bridge, addresses, cgroup and namespaces; it leaves the host's firewall alone."""
 
+import asyncio
 import contextlib
 import json
 import random
@@ -9,6 +10,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+
+from tests import papers
 
 from . import house, install, process
 
@@ -28,6 +31,10 @@ class Engine:
     gateway: str
     environment: dict[str, str]
     network: IPv4Network | None
+    tls: str = ""
+    """``tcp://``, where it asks for a certificate; empty: nowhere."""
+    papers: Path | None = None
+    """The folder with ``ca.pem``, ``cert.pem`` and ``key.pem`` for that."""
 
     async def docker(self, *words: str | Path, seconds: float = 60, stdin: Path | None = None) -> str:
         text = await process.capture(
@@ -59,7 +66,15 @@ async def start(at: house.House, room: Path, stack: AsyncExitStack) -> Engine:
     bridge = f"cp{network.network_address.packed[1]}"
     cgroup = room.parent.name
     house.note(room, network, cgroup)
-    engine = Engine(f"unix://{room}/docker.sock", str(gateway(network)), client(at, root), network)
+    shown = await asyncio.to_thread(papers.make, room / "tls")
+    engine = Engine(
+        f"unix://{room}/docker.sock",
+        str(gateway(network)),
+        client(at, root),
+        network,
+        f"tcp://127.0.0.1:{process.free_port()}",
+        shown.ca.parent,
+    )
     prefix = network.prefixlen + 8
     for words in (
         ("link", "add", bridge, "type", "bridge"),
@@ -68,7 +83,8 @@ async def start(at: house.House, room: Path, stack: AsyncExitStack) -> Engine:
     ):
         await process.capture("ip", *words)
     data = storage(at, room, stack)
-    (room / "docker.json").write_text(json.dumps(settings(room, data, network, bridge)))
+    config = settings(room, data, network, bridge) | listening(engine.host, engine.tls, shown)
+    (room / "docker.json").write_text(json.dumps(config))
     command = (*process.NAMESPACE, *PREPARED, root.program("tini"), "--", root.program("dockerd"))
     daemon = await process.start(
         stack, (*command, "--config-file", room / "docker.json"), room / "dockerd.log", env=tools(root, room)
@@ -82,7 +98,6 @@ async def start(at: house.House, room: Path, stack: AsyncExitStack) -> Engine:
 def settings(room: Path, data: Path, network: IPv4Network, bridge: str) -> dict[str, object]:
     pool = next(network.subnets(prefixlen_diff=2))
     return {
-        "hosts": [f"unix://{room}/docker.sock"],
         "data-root": str(data),
         "exec-root": str(room / "exec"),
         "pidfile": str(room / "docker.pid"),
@@ -96,6 +111,11 @@ def settings(room: Path, data: Path, network: IPv4Network, bridge: str) -> dict[
         "log-level": "warn",
         "shutdown-timeout": 2,
     }
+
+
+def listening(local: str, tls: str, shown: papers.Papers) -> dict[str, object]:
+    files = {"tlscacert": shown.ca, "tlscert": shown.cert, "tlskey": shown.key}
+    return {"hosts": [local, tls], "tlsverify": True} | {name: str(file) for name, file in files.items()}
 
 
 def tools(root: install.Root, room: Path) -> dict[str, str]:

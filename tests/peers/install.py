@@ -53,6 +53,7 @@ def zabbix(name: str, suite: str) -> Bundle:
 ZABBIX = zabbix("zabbix", f"{debian.CODENAME}-backports")
 ZABBIX60 = zabbix("zabbix60", debian.CODENAME)
 PROXY = Bundle("proxy", (f"zabbix-proxy-sqlite3/{debian.CODENAME}-backports",), ("usr/sbin/zabbix_proxy",))
+SSH = Bundle("ssh", ("openssh-server",), ("usr/sbin/sshd",))
 AGENT = Bundle("agent", (f"zabbix-agent/{debian.CODENAME}-backports",), ("usr/sbin/zabbix_agentd",))
 
 

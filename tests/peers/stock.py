@@ -18,7 +18,9 @@ class Line:
 
 
 async def stock_docker(at: house.House) -> None:
-    await process.together(install.provide(at, install.DOCKER), docker.plugin(at))
+    """The engine, and an sshd that some tests start before it."""
+    parts = (install.provide(at, install.DOCKER), docker.plugin(at), install.provide(at, install.SSH))
+    await process.together(*parts)
 
 
 async def stock_zabbix(at: house.House) -> None:

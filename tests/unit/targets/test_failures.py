@@ -38,6 +38,17 @@ PERMANENT = [
         'unable to resolve docker endpoint: context "nope": context not found: open /meta.json: no such file',
         "context ls",
     ),
+    (
+        "error during connect: Get https://far:2376/info: remote error: tls: unknown certificate",
+        "tls_cert_file",
+    ),
+    (
+        "error during connect: Get https://far:2376/info: x509: certificate has expired or is not",
+        "tls_ca_file",
+    ),
+    ("stderr=Host key verification failed.", "ssh_known_hosts_file"),
+    ("stderr=root@far: Permission denied (publickey).", "authorized_keys"),
+    ("exit status 127, stderr=bash: line 1: docker: command not found", "on that machine too"),
     ("open /tmp/shop/nope.yaml: no such file or directory", "compose config"),
     ("yaml: line 1: did not find expected node content", "compose config"),
     ("validating /tmp/bad.yaml: services.web Additional property imag is not allowed", "compose config"),

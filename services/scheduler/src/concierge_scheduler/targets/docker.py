@@ -7,15 +7,13 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-import python_on_whales
 from python_on_whales import client_config, exceptions, utils
 
 from concierge_proto import errors, settings
-from concierge_scheduler.targets import failures
+from concierge_scheduler.targets import endpoint, failures
 
 CHILDREN = 4
 """At once, per target: one takes up to 48 MB."""
@@ -32,6 +30,7 @@ _FOREIGN = (
     *("COMPOSE_IGNORE_ORPHANS", "COMPOSE_REMOVE_ORPHANS", "COMPOSE_PARALLEL_LIMIT", "COMPOSE_MENU"),
 )
 """The configuration alone says which engine and which project; what a compose file interpolates stays."""
+_CLEAN = ("env", *(word for name in _FOREIGN for word in ("-u", name)))
 
 Row = TypeVar("Row")
 
@@ -44,7 +43,8 @@ class Client:
         self.names = {ours: each.name or ours for ours, each in services.items() if each.target == name}
         """What Docker calls each service of this target, by our name."""
         self._deadline = float(target.timeout)
-        self._docker = _client(target)
+        self._docker = endpoint.client(target)
+        self._shell = endpoint.Shell(target)
         self._turns = asyncio.Semaphore(CHILDREN)
         self._running: set[asyncio.Future[failures.Answer]] = set()
 
@@ -58,7 +58,10 @@ class Client:
 
     async def run(self, *words: str) -> str:
         """Return what a listing printed; raise Temporary or Permanent with what it said instead."""
-        return self._good(await self.ask(*words, seconds=min(LISTING, self._deadline)))
+        answer = await self.ask(*words, seconds=min(LISTING, self._deadline))
+        if answer.said.strip() and not answer.out.strip():  # `info` ends well though only the client answered
+            raise failures.read(self.who, answer)
+        return self._good(answer)
 
     async def call(self, *words: str) -> str:
         """Return what `docker WORDS` printed, with the target's own time limit."""
@@ -102,7 +105,8 @@ class Client:
     ) -> failures.Answer:
         """A caller that is cancelled leaves; its child keeps its turn until it has ended."""
         await self._turns.acquire()
-        future = asyncio.ensure_future(_threaded(functools.partial(_call, command, words, seconds)))
+        call = functools.partial(_call, self._shell.words, command, words, seconds)
+        future = asyncio.ensure_future(_threaded(call))
         self._running.add(future)
         future.add_done_callback(self._ended)
         return await asyncio.shield(future)
@@ -110,19 +114,6 @@ class Client:
     def _ended(self, future: asyncio.Future[failures.Answer]) -> None:
         self._running.discard(future)
         self._turns.release()
-
-
-def _client(target: settings.Target) -> client_config.ClientConfig:
-    home = Path(target.project_directory)
-    return python_on_whales.DockerClient(
-        host=target.host or None,
-        context=target.context or None,
-        compose_files=[home / name for name in target.files],
-        compose_env_files=[home / name for name in target.env_files],
-        compose_profiles=list(target.profiles),
-        compose_project_name=target.project or None,
-        compose_project_directory=target.project_directory or None,
-    ).client_config
 
 
 async def _threaded(call: Callable[[], failures.Answer]) -> failures.Answer:
@@ -141,12 +132,15 @@ async def _threaded(call: Callable[[], failures.Answer]) -> failures.Answer:
 
 
 def _call(
-    command: Callable[[], client_config.Command], words: tuple[str, ...], seconds: float
+    variables: tuple[str, ...],
+    command: Callable[[], client_config.Command],
+    words: tuple[str, ...],
+    seconds: float,
 ) -> failures.Answer:
     """One child, started and waited for. Empty input: compose must not ask a terminal anything."""
     try:
-        guarded = [*_guard(), "timeout", "-k", "2", f"{seconds:g}", *command(), *words]
-        out, said = utils.run(guarded, input=b"", return_stderr=True)
+        guarded = [*_CLEAN, *variables, *_mourning(), "timeout", "-k", "2", f"{seconds:g}"]
+        out, said = utils.run([*guarded, *command(), *words], input=b"", return_stderr=True)
     except exceptions.DockerException as error:
         return failures.Answer(error.return_code, error.stdout or "", error.stderr or "")
     except UnicodeDecodeError as error:  # raised in place of the failure, over its bytes
@@ -157,11 +151,10 @@ def _call(
 
 
 @functools.cache
-def _guard() -> tuple[str, ...]:
-    """A clean environment and, with util-linux's setpriv, a child that hears of our death (BusyBox's can't)."""
-    cleaned = ("env", *(word for name in _FOREIGN for word in ("-u", name)))
-    mourning = ("setpriv", "--pdeathsig", "TERM")
+def _mourning() -> tuple[str, ...]:
+    """With util-linux's setpriv a child hears of our death; BusyBox's can't."""
+    words = ("setpriv", "--pdeathsig", "TERM")
     if not shutil.which("setpriv"):
-        return cleaned
-    probe = subprocess.run([*mourning, "true"], capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    return (*cleaned, *mourning) if probe.returncode == 0 else cleaned
+        return ()
+    probe = subprocess.run([*words, "true"], capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    return words if probe.returncode == 0 else ()

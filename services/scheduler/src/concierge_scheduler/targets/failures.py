@@ -33,6 +33,39 @@ _RULES = (
         "permission denied while trying to connect|dial unix .*permission denied",
         "let the scheduler's user into the group of Docker's socket",
     ),
+    _Rule("context not found|context \\S+ does not exist", "`docker context ls` shows what there is"),
+    _Rule(
+        "(unable to resolve docker endpoint|failed to retrieve context tls info): .*(open |pem|certificate|key)",
+        "the target's `tls_ca_file`, `tls_cert_file` and `tls_key_file` are PEM files, and the last two a pair",
+    ),
+    _Rule(
+        "remote error: tls",
+        "the engine must know the CA of the target's `tls_cert_file` (its `--tlscacert`)",
+    ),
+    _Rule(
+        "x509:|failed to verify certificate",
+        "the engine's certificate must be of the target's `tls_ca_file`, and for the name in `host`",
+    ),
+    _Rule(
+        "http response to https client|first record does not look like a tls handshake",
+        "the engine speaks no TLS there: is the port of `host` right?",
+    ),
+    _Rule(
+        "http request to an https server|malformed http response",
+        "the engine wants TLS there: give the target's `tls_ca_file`, `tls_cert_file` and `tls_key_file`",
+    ),
+    _Rule(
+        "host key verification failed",
+        "compare what `ssh-keyscan HOST` prints with the machine's own, and put it into `ssh_known_hosts_file`",
+    ),
+    _Rule(
+        r"permission denied \(|too many authentication failures",
+        "the public half of `ssh_key_file` must stand in the account's authorized_keys, and the file be ours alone",
+    ),
+    _Rule(
+        "docker: (command )?not found",
+        "install the docker client on that machine too, where a shell without login finds it",
+    ),
     _Rule(
         "cannot connect to the docker daemon|error during connect|connection (refused|reset)|i/o timeout"
         "|deadline exceeded|unexpected eof|swarm does not have a leader",
@@ -53,7 +86,6 @@ _RULES = (
         "not a swarm manager|not part of a swarm", "point the target's `host` or `context` at a swarm manager"
     ),
     _Rule("only be used with replicated mode", "a global service has one task a node and no number"),
-    _Rule("context not found|context \\S+ does not exist", "`docker context ls` shows what there is"),
     _Rule("is not a docker command|unknown (shorthand )?flag", "install the compose plugin, 2.20 or newer"),
     _Rule(
         "no configuration file|no such file or directory|yaml:|validating |invalid project|invalid compose"
