@@ -34,6 +34,25 @@ class Attendant:
         self._policy = policy
         self._ledger = ledger
         self._wake = asyncio.Event()
+        self.leaving = False
+        """It takes nothing more in, and ends once a running change is finished."""
+
+    @property
+    def called(self) -> str:
+        """What the endpoint calls the service."""
+        return self._policy.name or self._ledger.service
+
+    def follow(self, policy: settings.Service) -> None:
+        """Go on, from the next turn on with this policy."""
+        self.leaving = False
+        if policy != self._policy:
+            self._policy = policy
+            self.wake()
+
+    def leave(self) -> None:
+        """Finish, and refuse what waits: the service's labels are gone."""
+        self.leaving = True
+        self.wake()
 
     def wake(self) -> None:
         """Ask for a turn soon."""
@@ -64,9 +83,9 @@ class Attendant:
         await self._ledger.publish()
 
     async def run(self) -> None:
-        """Take turns until cancelled."""
+        """Take turns until cancelled, or told to leave."""
         await self._begin()
-        while True:
+        while not self.leaving:
             self._wake.clear()
             pause = await self._guarded()
             try:
@@ -74,6 +93,15 @@ class Attendant:
                     await self._wake.wait()
             except TimeoutError:
                 continue
+        await self._dismiss()
+
+    async def _dismiss(self) -> None:
+        now = self._place.now()
+        try:
+            await self._ledger.change(lambda known: turn.dismiss(self._policy, known, now))
+            await self._ledger.publish()
+        except errors.ConciergeError as error:
+            log.info("%s: what waited expires instead: %s", self._ledger.service, error)
 
     async def _begin(self) -> None:
         """Finish what an earlier holder left half done."""

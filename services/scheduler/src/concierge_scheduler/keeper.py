@@ -4,6 +4,7 @@ endpoint found ──▶ standby ──lease taken──▶ attending ──leas
 """
 
 import asyncio
+import functools
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,9 +15,11 @@ from concierge_proto import bus, errors, identity, messages, settings, subjects
 from concierge_scheduler import metrics, survey, turn
 from concierge_scheduler.attendant import Attendant
 from concierge_scheduler.converge import Place
+from concierge_scheduler.finder import Finder
 from concierge_scheduler.ledger import Ledger
 from concierge_scheduler.presence import Presence
 from concierge_scheduler.targets import port
+from concierge_scheduler.targets.found import Labelled
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ def utc() -> datetime:
 class Keeper:
     """The one that acts on a target, or stands by to."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the last but `finder` are for tests
         self,
         name: str,
         services: Mapping[str, settings.Service],
@@ -51,9 +54,12 @@ class Keeper:
         *,
         now: Callable[[], datetime] = utc,
         watch: float = WATCH,
+        finder: Finder | None = None,
     ) -> None:
         self._name = name
-        self._services = {service: policy for service, policy in services.items() if policy.target == name}
+        self._own = {service: policy for service, policy in services.items() if policy.target == name}
+        self._services = self._own
+        self._finder = finder
         self._link = link
         self._presence = presence
         self._now = now
@@ -110,6 +116,8 @@ class Keeper:
     async def _attend(self, target: port.Target, lease: bus.Lease) -> None:
         place = Place(target, survey.Survey(target), self._presence, lease, self._now)
         await self._presence.loaded.wait()
+        if self._finder:
+            self._services = {**self._own, **await self._finder.recall()}
         await self._engage(place)
         await self._look(place)
         await self._tell(lease)
@@ -123,21 +131,56 @@ class Keeper:
             ack_wait=_ACK_WAIT,
         )
         async with asyncio.TaskGroup() as group:
-            for attendant in self._attendants.values():
-                group.create_task(attendant.run())
+            for service, attendant in self._attendants.items():
+                group.create_task(self._tend(service, attendant))
             group.create_task(worker.run())
             group.create_task(self._watch(place))
             group.create_task(self._foresee())
+            if self._finder and isinstance(target, Labelled):
+                hiring = functools.partial(self._adopt, group, place)
+                group.create_task(self._finder.run(target, lease, hiring))
             self.attended = True
             self.attending.set()
 
     async def _engage(self, place: Place) -> None:
         """Read every service's document, and find it an attendant."""
-        ledgers = {service: Ledger(self._link, service, place.lease) for service in self._services}
+        self._attendants = await self._hired(place, self._services)
+        self._point(place.target)
+
+    async def _hired(self, place: Place, policies: Mapping[str, settings.Service]) -> dict[str, Attendant]:
+        ledgers = {service: Ledger(self._link, service, place.lease) for service in policies}
         await asyncio.gather(*(ledger.open() for ledger in ledgers.values()))
-        self._attendants = {
-            service: Attendant(place, self._services[service], ledger) for service, ledger in ledgers.items()
-        }
+        return {service: Attendant(place, policies[service], ledger) for service, ledger in ledgers.items()}
+
+    async def _tend(self, service: str, attendant: Attendant) -> None:
+        await attendant.run()
+        del self._attendants[service]
+
+    async def _adopt(
+        self, group: asyncio.TaskGroup, place: Place, found: Mapping[str, settings.Service]
+    ) -> None:
+        """Look after the services that labels bring now: new ones, other policies, and those that are gone."""
+        self._services = {**self._own, **found}
+        for service, attendant in self._attendants.items():
+            if service in self._services:
+                attendant.follow(self._services[service])
+            elif not attendant.leaving:
+                attendant.leave()
+        fresh = {service: one for service, one in self._services.items() if service not in self._attendants}
+        if not fresh:
+            return
+        hired = await self._hired(place, fresh)
+        self._attendants.update(hired)
+        self._point(place.target)
+        await self._look(place)
+        for service, attendant in hired.items():
+            group.create_task(self._tend(service, attendant))
+            group.create_task(self._foresee_one(attendant))
+
+    def _point(self, target: port.Target) -> None:
+        """Tell the target whom to read; one that leaves is read until it has."""
+        if self._finder and isinstance(target, Labelled):
+            target.attend({service: one.called for service, one in self._attendants.items()})
 
     async def _take(self, delivery: bus.Delivery) -> None:
         """Acknowledged, on return, because it is stored."""
@@ -148,13 +191,14 @@ class Keeper:
                 f"the command is for {command.service} on {command.target}, and came on {delivery.subject}",
             )
         attendant = self._attendants.get(command.service)
-        if attendant:
+        if attendant and not attendant.leaving:
             await attendant.take(command)
         else:
             await self._refuse(command)
 
     async def _refuse(self, command: messages.Command) -> None:
-        decision = turn.unknown(command, self._now())
+        why = self._finder.why_not(command.service) if self._finder else ""
+        decision = turn.unknown(command, self._now(), why)
         message = self._link.pack(
             subjects.event(command.service, "decision"),
             decision,
@@ -168,14 +212,17 @@ class Keeper:
     async def _foresee(self) -> NoReturn:
         """One service after the other: nobody waits for it."""
         while True:
-            for attendant in self._attendants.values():
-                try:
-                    await attendant.preflight()
-                except errors.ConciergeError as error:
-                    log.info("target %s: no preflight: %s", self._name, error)
-                except Exception:
-                    log.exception("target %s: unexpected, no preflight", self._name)
+            for attendant in list(self._attendants.values()):
+                await self._foresee_one(attendant)
             await asyncio.sleep(PREFLIGHT)
+
+    async def _foresee_one(self, attendant: Attendant) -> None:
+        try:
+            await attendant.preflight()
+        except errors.ConciergeError as error:
+            log.info("target %s: no preflight: %s", self._name, error)
+        except Exception:
+            log.exception("target %s: unexpected, no preflight", self._name)
 
     async def _watch(self, place: Place) -> None:
         """List the target now and then, and at once when an instance says that it stops."""

@@ -6,6 +6,7 @@ import logging
 from typing import Protocol, runtime_checkable
 
 from concierge_proto import bus, errors, settings
+from concierge_scheduler.finder import Finder
 from concierge_scheduler.keeper import Keeper
 from concierge_scheduler.presence import Presence
 from concierge_scheduler.targets import port, registry
@@ -66,7 +67,9 @@ async def run(
     async with asyncio.TaskGroup() as group:
         group.create_task(presence.run(link))
         for name in config.targets:
-            one = _Target(name, config, link, Keeper(name, config.services, link, presence), status)
+            finder = Finder(name, config, link) if config.targets[name].labels else None
+            keeper = Keeper(name, config.services, link, presence, finder=finder)
+            one = _Target(name, config, link, keeper, status)
             group.create_task(one.keep(found, end_instances=end_instances))
         await status.looked.wait()
         if ready:

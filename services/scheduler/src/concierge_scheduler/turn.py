@@ -124,6 +124,13 @@ def forget(state: State, now: datetime) -> State:
     )
 
 
+def dismiss(policy: settings.Service, state: State, now: datetime) -> State:
+    """Refuse everything that waits for a service whose labels are gone."""
+    for wish in (*state.wishes, *state.errands):
+        state = fold.refuse(state, wish.command, "unknown_service", "its labels are gone")
+    return _answer_refused(policy, state, now)
+
+
 def mend(state: State, now: datetime) -> State:
     """Pull stamps that lie in the future back to now: a clock was set back."""
     return _change(
@@ -145,15 +152,19 @@ def wake(state: State) -> datetime | None:
     return min(times, default=None)
 
 
-def unknown(command: messages.Command, now: datetime) -> messages.Decision:
-    """Return the answer to a command for a service that this target's configuration does not name."""
+def unknown(command: messages.Command, now: datetime, why: str = "") -> messages.Decision:
+    """Return the answer to a command for a service that this target's configuration does not name.
+
+    `why`: what is wrong with the labels that would bring it.
+    """
     return messages.Decision(
         id=identity.derive("decision", command.id, "unknown_service"),
         service=command.service,
         target=command.target,
         verdict="refuse",
         reason="unknown_service",
-        detail=f"there is no [services.{command.service}] on target {command.target}",
+        detail=f"there is no [services.{command.service}] on target {command.target}"
+        + (f", and its labels are refused: {why}" if why else ""),
         command_id=command.id,
         correlation_id=command.correlation_id,
         at=now,

@@ -10,7 +10,7 @@ from datetime import datetime
 import msgspec
 
 from concierge_proto import settings
-from concierge_scheduler.targets import docker, port, preflight
+from concierge_scheduler.targets import docker, found, port, preflight
 
 ENDED = frozenset({"exited", "dead", "removing"})
 ILL = ("(unhealthy)", "(health: starting)")
@@ -65,6 +65,7 @@ class Compose:
         self._project = target.project
         self._engine: _Engine | None = None
         self._known: tuple[float, _File] | None = None
+        self._written = found.Written(target)
         self._one_by_one: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def identity(self) -> str:
@@ -116,6 +117,16 @@ class Compose:
             return f"{theirs} is no service of the compose file (or of a profile that the target leaves out)"
         room = await self._room()
         return preflight.composed(theirs, part, most) or preflight.fits(theirs, part.need, most, [room])
+
+    def attend(self, names: Mapping[str, str]) -> None:
+        self._client.names = dict(names)
+
+    async def labels(self) -> dict[str, dict[str, str]]:
+        """As the file says, not the containers: what is scaled to none has a policy too."""
+        if await self._written.anew():
+            self._known = (time.monotonic(), await self._file())
+            self._written.read({name: part.labels for name, part in self._known[1].services.items()})
+        return self._written.labels
 
     async def close(self) -> None:
         await self._client.close()

@@ -22,7 +22,7 @@ class Memory:
 
     Knobs: `failing` is raised by every call and every reading until it is None again; `delay` is how many
     seconds a call takes; `stuck` instances of a service never become healthy; `changing` services are
-    in a rollout; `obstacles` is what a preflight finds.
+    in a rollout; `obstacles` is what a preflight finds; `labelled` are the labels of its services.
     """
 
     def __init__(self, name: str, services: Mapping[str, settings.Service]) -> None:
@@ -37,6 +37,7 @@ class Memory:
         self.changing: set[str] = set()
         self.obstacles: dict[str, str] = {}
         self.deeds: list[port.Deed] = []
+        self.labelled: dict[str, dict[str, str]] = {}
 
     whole = False
 
@@ -67,6 +68,13 @@ class Memory:
     async def why_not(self, service: str, most: int) -> str:  # noqa: ARG002 - there is room
         self._fail()
         return self.obstacles.get(service, "")
+
+    def attend(self, names: Mapping[str, str]) -> None:
+        self.counts = {name: self.counts.get(name, 0) for name in names}
+
+    async def labels(self) -> dict[str, dict[str, str]]:
+        self._fail()
+        return {called: dict(labels) for called, labels in self.labelled.items()}
 
     async def close(self) -> None:
         """Nothing was started."""

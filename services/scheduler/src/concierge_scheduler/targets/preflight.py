@@ -55,6 +55,7 @@ class Part(msgspec.Struct, frozen=True):
     mem_limit: str | int = 0
     mem_reservation: str | int = 0
     deploy: Deploy = Deploy()
+    labels: dict[str, str] = {}
 
     @property
     def need(self) -> "Need":

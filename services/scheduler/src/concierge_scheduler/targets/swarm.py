@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 import msgspec
 
 from concierge_proto import errors, settings
+from concierge_proto.settings import labels
 from concierge_scheduler.targets import docker, failures, port, preflight, tasks
 
 TRIES = 6
@@ -137,6 +138,18 @@ class Swarm:
         shape = "{{json .Description.Resources}}"
         found = await self._client.rows(tasks.Reserved, "node", "inspect", "--format", shape, *names)
         return [preflight.Node(one.memory_bytes, one.nano_cpus) for one in found]
+
+    def attend(self, names: Mapping[str, str]) -> None:
+        self._client.names = dict(names)
+
+    async def labels(self) -> dict[str, dict[str, str]]:
+        """Of the services themselves (`deploy.labels` of a stack): a change of those restarts no task."""
+        listing = ("service", "ls", "--quiet", "--filter", f"label={labels.ENABLE}")
+        ids = (await self._client.run(*listing)).split()
+        if not ids:
+            return {}
+        rows = await self._client.rows(tasks.Service, "service", "inspect", "--format", "{{json .}}", *ids)
+        return {one.spec.name: one.spec.labels or {} for one in rows}
 
     async def close(self) -> None:
         await self._client.close()
