@@ -18,7 +18,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep tests together that meet on a shared server; unit tests meet nobody."""
     for item in items:
         server = next((name for name in SHARED if name in item.nodeid.lower()), None)
-        if server and "tests/unit" not in item.nodeid:
+        grouped = item.get_closest_marker("xdist_group")  # as a test with a server of its own may be
+        if server and not grouped and "tests/unit" not in item.nodeid:
             item.add_marker(pytest.mark.xdist_group(server))
 
 

@@ -1,11 +1,11 @@
 """The peers ``zabbix`` (7.0) and ``zabbix60``: server, front end and database, all private to the run."""
 
+import dataclasses
 import os
 import shlex
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from . import frontend, house, install, postgres, process
@@ -26,7 +26,7 @@ SETTINGS = {
 }
 
 
-@dataclass
+@dataclasses.dataclass
 class Server:
     """A running server with its front end and its database."""
 
@@ -41,6 +41,11 @@ class Server:
 
     async def serve(self) -> None:
         """Start the server; containers reach its trapper port at any address of the host."""
+        daemon = await self.launch()
+        await process.until(lambda: process.answers(self.port), daemon, seconds=60)
+
+    async def launch(self) -> process.Child:
+        """Start the process alone: the standby node of a cluster listens only once it is active."""
         own = {
             "ListenPort": self.port,
             "DBHost": self.cluster.folder,
@@ -61,7 +66,16 @@ class Server:
             env=self.root.environment,
             ending=signal.SIGKILL,
         )
-        await process.until(lambda: process.answers(self.port), self.daemon, seconds=60)
+        return self.daemon
+
+    def beside(self, name: str) -> "Server":
+        """A further node of the cluster, with the same database; not started."""
+        room = self.room / name
+        room.mkdir()
+        settings = {**self.settings, "HANodeName": name}
+        return dataclasses.replace(
+            self, room=room, port=process.free_port(), settings=settings, address="", daemon=None
+        )
 
     async def kill(self) -> None:
         """As by kill -9: what the server had not stored is lost."""

@@ -264,6 +264,25 @@ async def test_a_server_that_is_only_slow_is_not_sent_everything_again(
     assert not door._doubtful
 
 
+async def test_a_node_that_vanished_without_a_word_is_taken_for_a_dead_one() -> None:
+    silent = asyncio.Event()
+
+    async def answer(request: dict[str, Any]) -> bytes | None:
+        if silent.is_set():
+            await asyncio.Event().wait()
+        return trappers.counted(len(request["data"]), 0)
+
+    async with trappers.trapper(answer) as gone, trappers.trapper() as standby:
+        door = trapper.Trapper([gone.address, standby.address], 1)
+        await door.deliver("h", [row("a", "1")], ())
+        silent.set()
+        assert await door.deliver("h", [row("a", "2")], ()) == 1
+        async with asyncio.timeout(30):
+            while sorted({value["value"] for value in standby.values()}) != ["1", "2"]:
+                await asyncio.sleep(0.01)
+        await door.close()
+
+
 async def test_the_next_node_is_told_again_what_the_dead_one_had_accepted(
     restarting: Restarting,
 ) -> None:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Nodes:
-    """The first that answers is asked first from then on. `broken` is told of connections that were cut."""
+    """The first that answers is asked first from then on. `broken`: a connection was cut, or another node took over."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Nodes:
         if node in self.servers and self.servers[0] != node:
             self.servers.remove(node)
             self.servers.insert(0, node)
+            self.broken()
 
 
 def address(node: str) -> tuple[str, int]:

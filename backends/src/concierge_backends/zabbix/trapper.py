@@ -87,6 +87,10 @@ class Trapper:
             yield rows[at : at + size]
             at += size
 
+    def forget(self, host: str) -> None:
+        """It has ended, wherever its values went."""
+        self._moved.pop(host, None)
+
     async def register(self, host: str, metadata: str) -> str:
         """Ask for the host's active checks; return why Zabbix takes nothing for it, "" when it knows the host."""
         reply = await self._ask(host, framing.pack(packets.registration(host, metadata)))
@@ -129,7 +133,7 @@ class Trapper:
         return [moved, *self._nodes.servers] if moved else list(self._nodes.servers)
 
     def _doubt(self) -> None:
-        """A connection was refused or cut: the server may have lost what it accepted a moment ago."""
+        """A connection was cut, or another node took over: what was accepted a moment ago may be lost."""
         self._doubtful = bool(self._accepted)
 
     async def _look(self) -> None:
