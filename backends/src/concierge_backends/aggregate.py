@@ -44,6 +44,10 @@ class Aggregator:
         self._fresh_ns = int(fresh_s * NANOSECONDS)
         self._instances: dict[str, _Instance] = {}
 
+    def alike(self, other: "Aggregator") -> bool:
+        """Return whether it folds in the same way."""
+        return (self._fresh_ns, self.metrics) == (other._fresh_ns, other.metrics)  # noqa: SLF001 - one class
+
     def snapshot(self, snapshot: messages.Snapshot, now_ns: int) -> None:
         """Take in a snapshot; one from before the last, or from before the stop, is nothing."""
         found = self._meet(snapshot, now_ns)

@@ -91,9 +91,10 @@ class Feed:
         await self._seen.ready.wait()
         while True:
             service, _ = await self._services.take()
-            if not self._lease.held:
+            found = self._seen.aggregates(service)
+            if found is None or not self._lease.held:
                 continue
-            told = self._backend.aggregates(self._seen.aggregates(service))
+            told = self._backend.aggregates(found)
             if not await self._safely(f"aggregates of {service}", told):
                 await asyncio.sleep(_PAUSE)
 

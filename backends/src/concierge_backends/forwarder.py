@@ -13,6 +13,7 @@ import socket
 
 from concierge_backends import deliver, feed, guard, measures, overview, presence, registry, tell
 from concierge_proto import bus, settings
+from concierge_proto.bus import found
 
 
 async def run(
@@ -43,6 +44,8 @@ async def run(
         ]
         async with asyncio.TaskGroup() as group:
             seen = overview.Overview(link, config.services)
+            catalogue = found.Catalogue(config, lambda: seen.adopt(catalogue.config.services))
+            group.create_task(catalogue.run(link), name="labels")
             for number, system in enumerate(systems):
                 backend = guard.Guard(system)
                 sent = deliver.Deliverer(link, backend, primary=number == 0, heard=seen.note)
@@ -51,7 +54,7 @@ async def run(
                 group.create_task(tell.Teller(link, backend).worker.run(), name=f"tell {backend.name}")
                 measures.UP.labels(backend.name).set(0)
             group.create_task(seen.run(), name="overview")
-            group.create_task(presence.Watch(link, seen, config.services).run())
+            group.create_task(presence.Watch(link, seen, catalogue.config.services).run())
             await seen.ready.wait()
             if ready:
                 ready.set()

@@ -35,18 +35,28 @@ class Overview:
         self._link = link
         self._clock = clock
         self._up = time.monotonic()
-        self._services = {
-            name: aggregate.Aggregator(name, service.fresh, aggregate.wanted(service))
-            for name, service in services.items()
-        }
+        self._services: dict[str, aggregate.Aggregator] = {}
+        self.adopt(services)
         self.roster = roster.Roster()
         self.listeners: list[Listener] = []
         self.ready = asyncio.Event()
         """Set when what PRESENCE held was read: before that, silence means nothing."""
 
-    def aggregates(self, service: str) -> port.Aggregates:
-        """Return one of the configuration's services as it is now."""
-        return self._services[service].aggregates(self._clock())
+    def adopt(self, services: Mapping[str, settings.Service]) -> None:
+        """Fold these services from now on; one that is folded in another way than before begins anew."""
+        fresh = {
+            name: aggregate.Aggregator(name, service.fresh, aggregate.wanted(service))
+            for name, service in services.items()
+        }
+        for name in fresh.keys() & self._services.keys():
+            if self._services[name].alike(fresh[name]):
+                fresh[name] = self._services[name]
+        self._services = fresh
+
+    def aggregates(self, service: str) -> port.Aggregates | None:
+        """Return a service as it is now; None for one that is no longer known."""
+        found = self._services.get(service)
+        return found.aggregates(self._clock()) if found else None
 
     def heartbeat(self, heartbeat: messages.Heartbeat) -> None:
         """Take in a heartbeat, and pass it on unless it is an old one."""

@@ -33,7 +33,7 @@ class Watch:
     ) -> None:
         self._link = link
         self._seen = seen
-        self._fresh = {name: float(service.fresh) for name, service in services.items()}
+        self._services = services
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -53,13 +53,15 @@ class Watch:
         silent = [
             entry
             for service in known.services()
-            for entry in known.silent(
-                now, self._link.connected_since, self._fresh.get(service, _FRESH), service
-            )
+            for entry in known.silent(now, self._link.connected_since, self._fresh(service), service)
         ]
         if silent:
             await self._link.flush()
             await asyncio.gather(*(self._judge(entry) for entry in silent[:_AT_ONCE]))
+
+    def _fresh(self, service: str) -> float:
+        known = self._services.get(service)
+        return float(known.fresh) if known else _FRESH
 
     async def _judge(self, entry: roster.Entry) -> None:
         before = entry.heard

@@ -76,6 +76,10 @@ class Catalogue:
         self._changed = changed
         self.config = msgspec.structs.replace(file, services=dict(file.services))
         """`services` stays one mapping, changed in place: take a copy before awaiting in a loop over it."""
+        self.ready = asyncio.Event()
+        """Set when it was read once, and at once where the file allows no labels."""
+        if not listening(file):
+            self.ready.set()
 
     async def look(self, link: bus.Bus) -> None:
         """Read once; raises what the bus raises."""
@@ -91,6 +95,10 @@ class Catalogue:
         while listening(self._file):
             try:
                 await self.look(link)
-            except errors.ConciergeError as error:
+                self.ready.set()
+            except errors.Temporary as error:
                 log.info("labels: %s", error)
+            except errors.Permanent as error:
+                log.warning("labels: %s", error)
+                self.ready.set()  # the file's own services must not wait for what nobody can read
             await asyncio.sleep(EVERY)

@@ -160,7 +160,7 @@ class Desk:
                 "last": {kind: journal.record(event) for (one, kind), event in last.items() if one == name},
                 "state": await standing.document(self._link, name),
             }
-            for name, policy in self._config.services.items()
+            for name, policy in list(self._config.services.items())
             if name in names
         ]
 

@@ -79,7 +79,10 @@ class Pings:
             await self._link.flush()
         except errors.ConciergeError as error:
             raise answers.later(503, f"nobody can be asked: {error}", 5) from error
-        missing = self._config.services[service].fresh - (time.monotonic() - self._link.connected_since)
+        known = self._config.services.get(service)
+        if known is None:
+            return
+        missing = known.fresh - (time.monotonic() - self._link.connected_since)
         if missing > 0:
             raise answers.later(503, "the bus came back a moment ago: couriers may not have yet", missing)
 

@@ -39,8 +39,8 @@ class Repair:
 
     async def run(self) -> None:
         """Look for ever; the log first, since nothing can be judged before it is read."""
-        pause = period(self._config)
         while True:
+            pause = period(self._config)
             try:
                 await self._book.catch_up(self._link)
                 await self.look(datetime.now(UTC))

@@ -117,20 +117,21 @@ def _late(trigger: messages.Trigger, source: settings.Source, past: Past, now: d
 
 def _act(trigger: messages.Trigger, service: settings.Service) -> _Ruling:
     if actions.meant(trigger.action):
-        return _explicit(trigger)
+        return _said(trigger.action, "the trigger says ")
     rule = match(trigger, service)
     if rule is None:
         return _Ruling("no_rule", _unmatched(trigger))
     name = rule.trigger if isinstance(rule, settings.Rule) else rule.name
-    return _Ruling("command", f"rule {name!r}: {rule.action}", actions.parse(rule.action))
+    return _said(rule.action, f"rule {name!r}: ")
 
 
-def _explicit(trigger: messages.Trigger) -> _Ruling:
+def _said(text: str, whose: str) -> _Ruling:
+    """The file's actions were read at the start; a label's come later."""
     try:
-        action = actions.parse(trigger.action)
+        action = actions.parse(text)
     except errors.Malformed as error:
         return _Ruling("bad_action", str(error))
-    return _Ruling("command", f"the trigger says {action}", action)
+    return _Ruling("command", f"{whose}{action}", action)
 
 
 def _command(
@@ -186,7 +187,7 @@ def _tagged(wanted: Mapping[str, str], found: Mapping[str, str]) -> bool:
 def _nobody(trigger: messages.Trigger) -> str:
     if not trigger.service:
         return "the trigger names no service"
-    return f"there is no [services.{trigger.service[:80]}] in the configuration"
+    return f"there is no [services.{trigger.service[:80]}] in the configuration, and no labels bring it"
 
 
 def _unmatched(trigger: messages.Trigger) -> str:

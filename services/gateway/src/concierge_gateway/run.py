@@ -24,6 +24,7 @@ from concierge_gateway import (
     webhooks,
 )
 from concierge_proto import bus, errors, health, settings
+from concierge_proto.bus import found
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ async def run(
         problems: By source, whom to ask for the problems that are open now; None: as configured.
     """
     actions.check(config)
+    catalogue = found.Catalogue(config)
+    config = catalogue.config
     known = sources.build(config, secrets or {})
     book = ledger.Ledger()
     receiver = webhooks.Webhooks(config, known, publish.Shelf(link), book)
@@ -80,8 +83,9 @@ async def run(
             problems = await stack.enter_async_context(sources.asking(config))
         group = await stack.enter_async_context(asyncio.TaskGroup())
         beside = [
-            group.create_task(repair.Repair(config, link, book, receiver, problems).run()),
+            group.create_task(_repair(catalogue, repair.Repair(config, link, book, receiver, problems))),
             group.create_task(renewal.run(known, secrets or {})),
+            group.create_task(catalogue.run(link)),
         ]
         if server.config.ssl:
             beside.append(group.create_task(tls.renew(config.gateway, server.config.ssl)))
@@ -90,6 +94,12 @@ async def run(
         finally:
             for task in beside:
                 task.cancel()
+
+
+async def _repair(catalogue: found.Catalogue, repairing: repair.Repair) -> None:
+    """Nothing can be judged before it is known which services there are."""
+    await catalogue.ready.wait()
+    await repairing.run()
 
 
 class _Server(uvicorn.Server):
