@@ -125,6 +125,15 @@ class Apt:
         )
         return await asyncio.to_thread(lambda: sorted(target.glob("*.deb")))
 
+    async def fetch(self, packages: tuple[str, ...], target: Path) -> list[Path]:
+        """Fetch exactly these, whatever the machine has: of another Debian, and nothing of its own goes with them."""
+        await asyncio.to_thread(target.mkdir, parents=True, exist_ok=True)
+        inside = ("sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", str(target))
+        await process.capture(
+            *inside, "apt-get", "download", "-q", *packages, env=self.environment, seconds=600
+        )
+        return await asyncio.to_thread(lambda: sorted(target.glob("*.deb")))
+
     def _sources(self) -> str:
         here, security = (archive(suite) for suite in (CODENAME, f"{CODENAME}-security"))
         suites = (CODENAME, f"{CODENAME}-updates", f"{CODENAME}-backports", NEXT)

@@ -24,6 +24,8 @@ class Bundle:
     name: str
     packages: tuple[str, ...]
     programs: tuple[str, ...]
+    whole: bool = False
+    """It brings its own C library and loader, so nothing is added to it."""
 
 
 DOCKER = Bundle(
@@ -55,6 +57,11 @@ ZABBIX60 = zabbix("zabbix60", debian.CODENAME)
 PROXY = Bundle("proxy", (f"zabbix-proxy-sqlite3/{debian.CODENAME}-backports",), ("usr/sbin/zabbix_proxy",))
 SSH = Bundle("ssh", ("openssh-server",), ("usr/sbin/sshd",))
 AGENT = Bundle("agent", (f"zabbix-agent/{debian.CODENAME}-backports",), ("usr/sbin/zabbix_agentd",))
+PYTHON_PARTS = (
+    *("python3.13-minimal", "libpython3.13-minimal", "libpython3.13-stdlib", "python3-msgspec"),
+    *("libc6", "libssl3t64", "libzstd1", "zlib1g", "libexpat1", "libffi8"),
+)
+PYTHON = Bundle("python", tuple(f"{part}/{debian.NEXT}" for part in PYTHON_PARTS), (), whole=True)
 
 
 @dataclass(frozen=True)
@@ -138,13 +145,14 @@ async def fetch(at: house.House, bundle: Bundle) -> None:
 async def obtain(at: house.House, apt: debian.Apt, bundle: Bundle) -> list[Path]:
     """Download with the lists at hand, and once more with new ones: old packages vanish from the archive."""
     target = at.cache / "debs" / bundle.name
+    bring = apt.fetch if bundle.whole else apt.download
     await refresh(at, apt)
     try:
-        return await apt.download(bundle.packages, target)
+        return await bring(bundle.packages, target)
     except process.Unavailable:
         apt.stamp.unlink(missing_ok=True)
         await refresh(at, apt)
-        return await apt.download(bundle.packages, target)
+        return await bring(bundle.packages, target)
 
 
 async def refresh(at: house.House, apt: debian.Apt) -> None:

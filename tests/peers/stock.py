@@ -24,8 +24,9 @@ async def stock_docker(at: house.House) -> None:
 
 
 async def stock_zabbix(at: house.House) -> None:
-    """Zabbix 7.0, with a proxy that one test starts itself."""
-    await process.together(zabbix.template(at, install.ZABBIX), install.provide(at, install.PROXY))
+    """Zabbix 7.0, with a proxy and a newer Python that tests start themselves."""
+    more = (install.provide(at, bundle) for bundle in (install.PROXY, install.PYTHON))
+    await process.together(zabbix.template(at, install.ZABBIX), *more)
 
 
 STOCK: dict[str, Stocking] = {

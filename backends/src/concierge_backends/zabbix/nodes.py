@@ -13,6 +13,8 @@ PORT = 10051
 CONNECTIONS = 2
 """At once: half of StartTrappers as it is shipped (5)."""
 
+_CUT = "it cut the TLS handshake: see that the host in Zabbix has our pre-shared key, or its server our CA"
+"""Zabbix says nothing more, neither for an unknown identity nor for another key."""
 _NODE = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>\d+))?")
 T = TypeVar("T")
 
@@ -60,14 +62,19 @@ class Nodes:
         raise errors.Temporary("Zabbix is away: " + "; ".join(faults), 2)
 
     async def _talk(self, node: str, wire: bytes, read: Callable[[asyncio.StreamReader], Awaitable[T]]) -> T:
-        host, port = address(node)
-        reader, writer = await asyncio.open_connection(host, port, ssl=self._tls)
+        reader, writer = await self._connect(*address(node))
         try:
             writer.write(wire)
             await writer.drain()
             return await read(reader)
         finally:
             writer.close()
+
+    async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            return await asyncio.open_connection(host, port, ssl=self._tls)
+        except ConnectionResetError as error:
+            raise (ConnectionResetError(_CUT) if self._tls else error) from error
 
     def _prefer(self, node: str) -> None:
         if node in self.servers and self.servers[0] != node:
