@@ -33,7 +33,7 @@ def restart(
 
     A swarm restarts a service as a whole. Exit code: 0 converged, 1 refused or failed, 2 usage, 3 no outcome in time.
     """
-    asked = order.command(context.obj.load(), service, said(f"restart {instance}"), reason)
+    asked = order.command(context.obj.known(), service, said(f"restart {instance}"), reason)
     raise typer.Exit(asyncio.run(order.give(context.obj, asked, timeout, wait=wait, json=json)))
 
 
@@ -53,7 +53,7 @@ def signal(
 
     Exit code: 0 sent, 1 refused or failed, 2 usage, 3 no outcome in time.
     """
-    asked = order.command(context.obj.load(), service, said(f"signal {name} {instance}"), reason)
+    asked = order.command(context.obj.known(), service, said(f"signal {name} {instance}"), reason)
     raise typer.Exit(asyncio.run(order.give(context.obj, asked, timeout, wait=wait, json=json)))
 
 
@@ -75,7 +75,7 @@ def resize(
     Exit code: 0 converged or nothing to do, 1 refused or failed, 2 usage, 3 no outcome in time.
     """
     sizes = [f"{key}={value}" for key, value in (("cpus", cpus), ("memory", memory)) if value]
-    asked = order.command(context.obj.load(), service, said(" ".join(["resize", *sizes])), reason)
+    asked = order.command(context.obj.known(), service, said(" ".join(["resize", *sizes])), reason)
     raise typer.Exit(asyncio.run(order.give(context.obj, asked, timeout, wait=wait, json=json)))
 
 

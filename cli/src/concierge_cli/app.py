@@ -20,6 +20,7 @@ from concierge_cli import (
     init,
     prometheus,
     scale,
+    services,
     source,
     status,
     up,
@@ -75,6 +76,7 @@ def concierge(
 app.command()(init.init)
 app.command()(up.up)
 app.command()(status.status)
+app.command()(services.services)
 app.command(context_settings={"ignore_unknown_options": True})(scale.scale)
 app.command()(act.restart)
 app.command()(act.signal)

@@ -6,6 +6,7 @@ from concierge_backends import registry
 from concierge_cli import output
 from concierge_gateway import actions
 from concierge_proto import errors, metric, settings
+from concierge_proto.bus import found as labelled
 
 app = typer.Typer(help="The configuration.", no_args_is_help=True)
 
@@ -24,7 +25,8 @@ def check(context: typer.Context, json: output.Json = False) -> None:
     found = context.obj.load()
     verify(found)
     if json:
-        output.emit({"config": str(context.obj.path), "services": list(found.services), "ok": True})
+        told = {"config": str(context.obj.path), "services": list(found.services), "ok": True}
+        output.emit({**told, "labels": labelled.listening(found)})
         return
     output.console.print(f"{context.obj.path}: good")
     output.console.print(f"monitoring: {', '.join(found.monitoring.backends)}")
@@ -33,6 +35,11 @@ def check(context: typer.Context, json: output.Json = False) -> None:
         output.console.print(
             f"service {name}: {service.min} to {service.max} instances on {service.target} ({target.kind}), "
             f"{len(service.triggers)} triggers, {len(service.rules)} rules",
+        )
+    for name in labelled.listening(found):
+        most = found.targets[name].labels_max
+        output.console.print(
+            f"target {name}: labels may add services of up to {most} instances; `concierge services` shows them"
         )
 
 

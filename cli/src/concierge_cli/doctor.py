@@ -11,7 +11,7 @@ from rich.text import Text
 from concierge_cli import output, status
 from concierge_cli.place import Place, with_folders
 from concierge_proto import bus, errors, settings
-from concierge_proto.bus import standing
+from concierge_proto.bus import found, standing
 from concierge_scheduler import keeper, state
 from concierge_scheduler.targets import registry
 from concierge_scheduler.targets.check import Check
@@ -31,14 +31,14 @@ def doctor(context: typer.Context, json: output.Json = False) -> None:
 
 
 async def _told(place: Place, *, json: bool) -> list[Check]:
-    found = []
+    told = []
     async for check in checks(place, with_folders(place.load(), place.state)):
-        found.append(check)
+        told.append(check)
         if json:
             output.emit(check)
         else:
             output.console.print(line(check))
-    return found
+    return told
 
 
 def line(check: Check) -> Text:
@@ -58,6 +58,7 @@ async def checks(place: Place, config: settings.Settings) -> AsyncIterator[Check
         link = None
         try:
             link = await stack.enter_async_context(place.bus())
+            config = await found.merged(link, config)
             yield Check(what="bus", good=True, found=place.nats().url)
         except errors.ConciergeError as error:
             yield _bad("bus", str(error), "start it, or `concierge up`; is nats.url right?")
@@ -94,11 +95,11 @@ async def _heard(link: bus.Bus, config: settings.Settings, service: str) -> Chec
     entry = await link.store("concierge_services").get(service)
     count = state.load(entry.value, service).count if entry else None
     heard = len((await standing.heard(link, config)).get(service, ()))
-    what, found = f"service {service}: couriers", f"{heard} of {count or 0} instances are heard"
+    what, seen = f"service {service}: couriers", f"{heard} of {count or 0} instances are heard"
     if heard >= (count or 0):
-        return Check(what=what, good=True, found=found)
+        return Check(what=what, good=True, found=seen)
     remedy = "until all are heard it is never scaled in: start couriers in them, or set `heard = false`"
-    return _bad(what, found, remedy)
+    return _bad(what, seen, remedy)
 
 
 def _bad(what: str, found: str, remedy: str) -> Check:

@@ -1,7 +1,7 @@
 """`concierge explain`: why something happened, and why nothing does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
@@ -12,7 +12,7 @@ from rich.text import Text
 from concierge_cli import events, output, reasons, show
 from concierge_cli.place import Place
 from concierge_proto import bus, errors, messages, settings, subjects
-from concierge_proto.bus import journal, standing
+from concierge_proto.bus import found, journal, standing
 from concierge_scheduler import state
 
 Judged = TypeVar("Judged", messages.Decision, messages.Outcome)
@@ -54,13 +54,18 @@ def explain(
 
 
 async def _explain(place: Place, what: str, since: str, *, json: bool) -> None:
-    config = place.load()
     async with place.bus() as link:
+        file = place.load()
+        labelled = await found.read(link, file)
+        config = msgspec.structs.replace(file, services=found.merge(file, labelled))
         if what in config.services:
-            found = reasons.page(await known(link, config, what), datetime.now(UTC))
-            _tell(found, _print_page, json=json)
+            page = reasons.page(await known(link, config, what), datetime.now(UTC))
+            _tell(_sourced(page, labelled), _print_page, json=json)
             return
         story = await told(link, what, since)
+    refused = [one.words for each in labelled.values() for one in each.refused if one.called == what]
+    if refused:
+        raise errors.Permanent(f"no service {what}: its labels are refused: {refused[0]}")
     if not (story.triggers or story.decisions):
         raise errors.Permanent(
             f"{what} is no service of {place.path}, and no command or webhook within {since}: "
@@ -69,11 +74,21 @@ async def _explain(place: Place, what: str, since: str, *, json: bool) -> None:
     _tell(story, _print_story, json=json)
 
 
-def _tell(found: Told, tell: Callable[[Told], None], *, json: bool) -> None:
+def _sourced(page: reasons.Page, labelled: Mapping[str, messages.Found]) -> reasons.Page:
+    """Say where the policy comes from, where it is not the file."""
+    for target, each in labelled.items():
+        if page.service in each.services:
+            called = each.services[page.service].called
+            fact = f"policy: the labels of {called} on target {target}; `concierge services` shows each key"
+            return msgspec.structs.replace(page, facts=(*page.facts, fact))
+    return page
+
+
+def _tell(made: Told, tell: Callable[[Told], None], *, json: bool) -> None:
     if json:
-        output.emit(found)
+        output.emit(made)
     else:
-        tell(found)
+        tell(made)
 
 
 async def known(link: bus.Bus, config: settings.Settings, service: str) -> reasons.Known:
@@ -94,27 +109,27 @@ async def known(link: bus.Bus, config: settings.Settings, service: str) -> reaso
 
 
 async def _ignored(link: bus.Bus, service: str) -> tuple[messages.Trigger, ...]:
-    found = [event async for event in _events(link, f"{service}.trigger", "1h")]
-    triggers = [one for one in found if isinstance(one, messages.Trigger) and not one.commands]
+    heard = [event async for event in _events(link, f"{service}.trigger", "1h")]
+    triggers = [one for one in heard if isinstance(one, messages.Trigger) and not one.commands]
     return tuple(triggers[-_IGNORED:])
 
 
 async def told(link: bus.Bus, what: str, since: str) -> Story:
     """Return all that was said of a webhook or a command."""
-    found = [event async for event in _events(link, "*.*", since)]
-    triggers = [one for one in found if isinstance(one, messages.Trigger) and named(one, what)]
+    heard = [event async for event in _events(link, "*.*", since)]
+    triggers = [one for one in heard if isinstance(one, messages.Trigger) and named(one, what)]
     ids = {command for one in triggers for command in one.commands}
 
     def meant(command: str) -> bool:
         return command in ids or (not triggers and bool(command) and command.startswith(what))
 
-    decisions = _about(found, messages.Decision, meant)
+    decisions = _about(heard, messages.Decision, meant)
     answered = {one.command_id for one in decisions}
-    causes = [one for one in found if isinstance(one, messages.Trigger) and answered & {*one.commands}]
+    causes = [one for one in heard if isinstance(one, messages.Trigger) and answered & {*one.commands}]
     return Story(
         triggers=tuple(triggers or causes),
         decisions=decisions,
-        outcomes=_about(found, messages.Outcome, meant),
+        outcomes=_about(heard, messages.Outcome, meant),
         unanswered=tuple(sorted(ids - answered)),
     )
 
@@ -133,9 +148,9 @@ async def _events(link: bus.Bus, which: str, since: str) -> AsyncIterator[messag
 
 
 def _about(
-    found: Iterable[messages.Event], kind: type[Judged], meant: Callable[[str], bool]
+    heard: Iterable[messages.Event], kind: type[Judged], meant: Callable[[str], bool]
 ) -> tuple[Judged, ...]:
-    return tuple(one for one in found if isinstance(one, kind) and meant(one.command_id))
+    return tuple(one for one in heard if isinstance(one, kind) and meant(one.command_id))
 
 
 def _print_page(page: reasons.Page) -> None:

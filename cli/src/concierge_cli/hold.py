@@ -23,7 +23,7 @@ def hold(
 
     Your own `concierge scale` still works.
     """
-    asked = order.command(context.obj.load(), service, orders.hold(direction, length), reason)
+    asked = order.command(context.obj.known(), service, orders.hold(direction, length), reason)
     raise typer.Exit(asyncio.run(order.give(context.obj, asked, "30s", wait=True, json=json)))
 
 
@@ -34,5 +34,5 @@ def release(
     json: output.Json = False,
 ) -> None:
     """End a hold, or the pause after somebody else's change: what waited is taken up at once."""
-    asked = order.command(context.obj.load(), service, orders.Order("lift"), reason)
+    asked = order.command(context.obj.known(), service, orders.Order("lift"), reason)
     raise typer.Exit(asyncio.run(order.give(context.obj, asked, "30s", wait=True, json=json)))

@@ -1,5 +1,6 @@
 """Where things are: the configuration, its state folder, and the bus."""
 
+import asyncio
 import contextlib
 import hashlib
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from concierge_proto import bus, errors, settings
+from concierge_proto.bus import found
 
 _CANDIDATES = (Path("concierge.toml"), Path("/etc/concierge/concierge.toml"))
 
@@ -34,6 +36,15 @@ class Place:
 
     def load(self) -> settings.Settings:
         return settings.load(self.path)
+
+    def known(self) -> settings.Settings:
+        """Return the configuration with what labels add now; where it allows none, the file alone, without a bus."""
+        config = self.load()
+        return asyncio.run(self._merged(config)) if found.listening(config) else config
+
+    async def _merged(self, config: settings.Settings) -> settings.Settings:
+        async with self.bus() as link:
+            return await found.merged(link, config)
 
     @property
     def state(self) -> Path:

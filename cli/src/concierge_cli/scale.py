@@ -29,7 +29,7 @@ def scale(
 
     Exit code: 0 converged or nothing to do, 1 refused or failed, 2 usage, 3 no outcome in time.
     """
-    asked = command(context.obj.load(), service, count, reason)
+    asked = command(context.obj.known(), service, count, reason)
     raise typer.Exit(asyncio.run(order.give(context.obj, asked, timeout, wait=wait, json=json)))
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from concierge_cli import output, show
 from concierge_cli.place import Place
-from concierge_proto.bus import standing
+from concierge_proto.bus import found, standing
 
 DEGRADED = 3
 """Exit code when a target has no holder, or a service has too few instances."""
@@ -53,8 +53,8 @@ def status(context: typer.Context, json: output.Json = False) -> None:
 
 
 async def _rows(place: Place) -> list[Row]:
-    config = place.load()
     async with place.bus() as link:
+        config = await found.merged(link, place.load())
         heard = await standing.heard(link, config)
         lines = {key: str(show.line(event)) for key, event in (await standing.latest(link)).items()}
         held = await standing.kinds_held(link)

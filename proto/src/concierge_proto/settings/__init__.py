@@ -1,6 +1,6 @@
 """The configuration: one TOML file, overridden by the environment, every key known, every mistake named."""
 
-from concierge_proto.settings.load import environment, load, parse, read_secret
+from concierge_proto.settings.load import environment, load, origins, parse, read_secret
 from concierge_proto.settings.model import (
     Forwarder,
     Gateway,
@@ -48,6 +48,7 @@ __all__ = [
     "Zabbix",
     "environment",
     "load",
+    "origins",
     "parse",
     "read_secret",
 ]

@@ -36,6 +36,19 @@ def load(path: str | os.PathLike[str] | None, environ: Mapping[str, str] | None 
     return parse(tree, where)
 
 
+def origins(
+    path: str | os.PathLike[str], environ: Mapping[str, str] | None = None
+) -> dict[str, dict[str, str]]:
+    """Return who sets each key of each service, by service and key: `file` or `environment`; no word: the default."""
+    tree = _read(Path(path)).get("services", {})
+    found = {name: dict.fromkeys(keys, "file") for name, keys in tree.items() if isinstance(keys, dict)}
+    for name in environment(os.environ if environ is None else environ):
+        parts = name.split(".")
+        if parts[0] == "services" and len(parts) > 2:  # noqa: PLR2004 - services, NAME, key
+            found.setdefault(parts[1], {})[parts[2]] = "environment"
+    return found
+
+
 def parse(tree: Mapping[str, Any], where: str) -> Settings:
     """Return the settings of a decoded file; raise Permanent with the path of the mistake."""
     try:
