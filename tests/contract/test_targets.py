@@ -196,6 +196,24 @@ async def test_nothing_stands_in_the_way_of_more(target: port.Target) -> None:
     assert [await target.why_not(service, 9) for service in ("web", "web-admin")] == ["", ""]
 
 
+async def test_a_dry_target_shows_all_and_touches_nothing(target: port.Target, kind: str) -> None:
+    told = registry.serving(target, settings.Service(target="here", max=9, dry_run=True))
+    before = await told.read()
+    lives = await life(target, kind, before["web"])
+    assert await told.identity() == await target.identity()
+    assert await told.why_not("web", 9) == await target.why_not("web", 9)
+    with pytest.raises(port.Told, match=r"^would go 1 → 3$"):
+        await told.scale("web", 3, "dry")
+    for verb in ("restart", "signal", "resize"):
+        with pytest.raises(port.Told, match=f"would .* {before['web'].instances[0].name}"):
+            await told.act("web", deed(verb, before["web"], signal="KILL", cpus=0.5))
+    with pytest.raises(errors.Permanent, match="stranger"):
+        await told.scale("stranger", 3, "dry")
+    after = await target.read()
+    assert [after["web"].wanted, after["web"].intent] == [1, before["web"].intent]
+    assert await life(target, kind, after["web"]) == lives
+
+
 @pytest.mark.parametrize("kind", KINDS[1:])  # each memory is a place of its own
 async def test_one_place_is_one_place_under_two_names(
     kind: str, place: tuple[settings.Target, dict[str, settings.Service]], nats_url: str

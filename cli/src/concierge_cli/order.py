@@ -52,7 +52,7 @@ async def _watch(link: bus.Bus, command: messages.Command, since: datetime, *, j
 def verdict(event: messages.Event | None) -> int | None:
     """Return the exit code that an event settles; None: go on waiting."""
     match event:
-        case messages.Outcome(result="converged") | messages.Decision(verdict="nothing"):
+        case messages.Outcome(result="converged" | "dry_run") | messages.Decision(verdict="nothing"):
             return 0
         case messages.Outcome() | messages.Decision(verdict="refuse"):
             return 1

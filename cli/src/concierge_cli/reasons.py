@@ -56,6 +56,7 @@ def facts(known: Known, now: datetime) -> list[str]:
     return [
         _holder(known),
         f"bounds: {policy.min} to {policy.max} instances",
+        *(["dry run: what is decided is told, and nothing touched"] if policy.dry_run else []),
         *(
             _stored(known, known.document, now)
             if known.document

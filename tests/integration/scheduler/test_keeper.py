@@ -312,9 +312,24 @@ class TestHands:
         rules = {"web": stage.policy(dry_run=True)}
         async with stage.hearing(link) as ear, stage.keeping(link, target, rules):
             sent = await stage.send(link, stage.command())
+            await ear.until(lambda: ear.outcomes)
+            await stage.send(link, stage.command("restart", 0, problem="", manual=True))
+            await ear.until(lambda: len(ear.outcomes) == 2)
+        assert ear.reasons(sent) == [("act", "ok")]
+        assert [(one.result, one.before, one.after, one.detail) for one in ear.outcomes] == [
+            ("dry_run", 1, 1, "would go 1 → 2"),
+            ("dry_run", 1, 1, "would restart web-1"),
+        ]
+        assert (target.calls, target.deeds, target.counts) == ([], [], {"web": 1})
+
+    async def test_a_dry_correction_is_told_once(self, link: bus.Bus) -> None:
+        target = stage.place(web=1)
+        rules = {"web": stage.policy(min=2, dry_run=True)}
+        async with stage.hearing(link) as ear, stage.keeping(link, target, rules, watch=0.05):
+            await ear.until(lambda: ear.outcomes)
+            sent = await stage.send(link, stage.command("scale_to", 1))
             await ear.until(lambda: ear.reasons(sent))
-        assert ear.reasons(sent) == [("nothing", "dry_run")]
-        assert target.calls == []
+        assert [(one.result, one.detail) for one in ear.outcomes] == [("dry_run", "would go 1 → 2")]
 
 
 class TestHolders:

@@ -42,7 +42,7 @@ def judge(
         (judge(command(), 5), "nothing", "at_max", None),
         (judge(command("scale_in"), 1), "nothing", "at_min", None),
         (judge(command("scale_in"), 0), "nothing", "no_change", None),
-        (judge(command(), 4, rules={"min": 2, "max": 3, "dry_run": True}), "nothing", "at_max", None),
+        (judge(command(), 4, rules={"min": 2, "max": 3}), "nothing", "at_max", None),
         # refused for good
         (judge(command(), now=300), "refuse", "expired", None),
         (judge(command(), now=300, hold=HOLD), "refuse", "expired", None),
@@ -72,7 +72,6 @@ def judge(
         # nothing to do
         (judge(command("scale_to", 2)), "nothing", "no_change", None),
         (judge(command("scale_to", 2), out_at=NOW, in_at=NOW), "nothing", "no_change", None),
-        (judge(command(), rules={"dry_run": True}), "nothing", "dry_run", None),
     ],
 )
 def test_gates(decision: messages.Decision, verdict: str, reason: str, wanted: int | None) -> None:
@@ -127,7 +126,8 @@ class TestRepair:
             (own, 1, {"repaired_at": at(-29)}, "idle", None),
             (own, 1, {"repaired_at": at(-30)}, "below_min", 2),
             (own, 1, {"out_at": NOW}, "below_min", 2),
-            (policy(min=2, dry_run=True), 1, {}, "idle", None),
+            (policy(min=2), 1, {"told": 1}, "idle", None),
+            (policy(min=3), 2, {"told": 1}, "below_min", 3),
         ],
     )
     def test_bounds(
@@ -214,6 +214,17 @@ class TestFinish:
     ) -> None:
         found = self.started(command())
         assert (turn.finish(found, outcome(found, after, result)).out_at is not None) is charged
+
+    def test_what_was_only_told_is_not_charged(self) -> None:
+        found = self.started(command(), out_at=at(-60))
+        done = turn.finish(found, outcome(found, 2, "dry_run"), 2)
+        assert (done.running, done.out_at, done.count, done.steps) == (None, at(-60), found.count, ())
+
+    def test_a_correction_is_told_once_and_again_after_a_start(self) -> None:
+        found = turn.step(policy(min=2), blank(), view(1), NOW)
+        told = turn.finish(found, outcome(found, 1, "dry_run"), 1)
+        assert turn.step(policy(min=2), told, view(1), at(999)).running is None
+        assert turn.step(policy(min=2), turn.mend(told, at(999)), view(1), at(999)).running
 
     def test_twice_is_once(self) -> None:
         found = self.started(command())

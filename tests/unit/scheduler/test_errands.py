@@ -54,7 +54,6 @@ def judge(
         (judge(errand(), acted={"restart": NOW}, now=30, rules={"cooldown_act": 30.0}), "act", "ok"),
         (judge(errand(), acted={"restart  web-1": NOW}), "act", "ok"),
         (judge(errand(manual=True, problem=""), acted={"restart": NOW}), "act", "ok"),
-        (judge(errand(), rules={"dry_run": True}), "nothing", "dry_run"),
         (judge(errand("signal", arguments={"signal": "SIGHUP"})), "act", "ok"),
         (judge(errand("resize", arguments={"cpus": "1"})), "refuse", "no_bounds"),
         (judge(errand("resize", arguments={"cpus": "1"}), rules={"resize": ROOM}), "act", "ok"),

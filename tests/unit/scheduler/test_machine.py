@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+import msgspec
 from hypothesis import settings as tuning
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -139,12 +140,19 @@ class Scheduler(RuleBasedStateMachine):
     def change_ends(self, result: messages.Result) -> None:
         change = self.state.running
         assert change
-        if change.verb and result != "failed":
+        if self.policy.dry_run:
+            result = "dry_run"
+            stamps = self.state.out_at, self.state.in_at, self.state.acted
+        if change.verb and result not in {"failed", "dry_run"}:
             self.done[errands.key(change.verb, change.arguments)] = self.now
         if not change.verb and result == "converged":
             self.came.append((self.now, change.wanted - self.count))
             self.count = change.wanted
         self.state = turn.finish(self.state, hands.outcome(self.state, self.count, result, self.now))
+        if self.policy.dry_run:
+            assert (self.state.out_at, self.state.in_at, self.state.acted) == stamps, (
+                "only what is done is charged"
+            )
         self.turn()
 
     @rule()
@@ -153,7 +161,7 @@ class Scheduler(RuleBasedStateMachine):
         self.state = state.load(state.dump(before), "web")
         assert self.state == before
         self.state = turn.mend(self.state, self.now)
-        assert self.state == before
+        assert self.state == msgspec.structs.replace(before, told=None)
 
     # what is done about it ------------------------------------------------------------
 
@@ -204,7 +212,6 @@ class Scheduler(RuleBasedStateMachine):
         one = self.errands.pop(decision.command_id)
         if decision.verdict == "nothing":
             return
-        assert not self.policy.dry_run, "a dry run writes nothing"
         assert one.id not in self.acted, "no errand twice"
         assert one.manual or not self.cooling(one), "an errand has its own pause"
         assert self.state.running
@@ -222,7 +229,6 @@ class Scheduler(RuleBasedStateMachine):
         return max(0, LIMIT - came) if self.policy.limit_out else 99
 
     def began(self, decision: messages.Decision) -> None:
-        assert not self.policy.dry_run, "a dry run writes nothing"
         assert decision.wanted is not None
         assert self.policy.min <= decision.wanted <= self.policy.max
         assert decision.wanted != self.count

@@ -8,7 +8,7 @@ import msgspec
 from concierge_proto.messages.command import Command
 
 Verdict = Literal["act", "wait", "refuse", "nothing"]
-Result = Literal["converged", "partial", "timed_out", "failed"]
+Result = Literal["converged", "partial", "timed_out", "failed", "dry_run"]
 
 
 class Trigger(msgspec.Struct, frozen=True, kw_only=True):

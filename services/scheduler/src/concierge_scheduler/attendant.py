@@ -18,6 +18,7 @@ from concierge_scheduler import controls, converge, metrics, perform, turn
 from concierge_scheduler.bounds import View
 from concierge_scheduler.ledger import Ledger
 from concierge_scheduler.state import Change, State
+from concierge_scheduler.targets import registry
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ class Attendant:
     """One service on one target, for as long as the lease is held."""
 
     def __init__(self, place: converge.Place, policy: settings.Service, ledger: Ledger) -> None:
-        self._place = place
+        self._place = place._replace(target=registry.serving(place.target, policy))
         self._policy = policy
         self._ledger = ledger
         self._wake = asyncio.Event()

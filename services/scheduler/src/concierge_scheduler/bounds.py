@@ -29,6 +29,8 @@ def repair(
     observed = view.observed if view else None
     if view is None or observed is None or (observed.wanted == 0 and policy.process is None):
         return None
+    if observed.wanted == state.told:
+        return None
     wanted = min(max(observed.wanted, policy.min), policy.max)
     if wanted == observed.wanted or not _may_repair(
         policy, state, view, now, outward=wanted > observed.wanted
@@ -53,8 +55,7 @@ def repair(
 def _may_repair(policy: settings.Service, state: State, view: View, now: datetime, *, outward: bool) -> bool:
     pause = timedelta(seconds=policy.cooldown_out)
     return not (
-        policy.dry_run
-        or state.running
+        state.running
         or (view.observed and view.observed.changing)
         or holding(state, "out" if outward else "in", now)
         or (not outward and blind(policy, view))

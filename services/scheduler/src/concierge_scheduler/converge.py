@@ -3,7 +3,7 @@
         lease held?         error, and the read shows no effect
 stored ──────────▶ call ──────────────────────────────▶ again, while the command lives ──▶ failed
                     │ returned, or the read shows the number
-                    ▼
+                    ▼ a dry target only tells ──▶ dry_run
                   poll ──right count, healthy, heard, for `settle`──▶ converged
                   ▲ └──`converge` is over──▶ partial | timed_out
                   └─── call again, when the count stands still and is wrong
@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
+
+import msgspec
 
 from concierge_proto import bus, errors, identity, messages, settings
 from concierge_scheduler.bounds import View
@@ -84,6 +86,14 @@ class Convergence:
 
     async def run(self, *, resumed: bool) -> Ended:
         """Make it so. `resumed`: an earlier holder began it, so look first whether it has been done."""
+        try:
+            return await self._make(resumed=resumed)
+        except port.Told as told:
+            found = await self._look()
+            outcome = self._outcome(found, str(told), self._place.now(), 0)
+            return Ended(msgspec.structs.replace(outcome, result="dry_run"), self._change.before)
+
+    async def _make(self, *, resumed: bool) -> Ended:
         began = time.monotonic()
         started_at = self._change.started_at if resumed else self._place.now()
         trouble = "" if resumed and await self._done() else await self._call()

@@ -9,7 +9,7 @@ wish and leads it through the gates (`gates`); the first one that is shut decide
     cooldown                                        → waits
     limit                                           → shortened; waits when nothing of it is left
     would_return                                    → nothing: fewer instances would ask for more again
-    no_change · dry_run                             → nothing
+    no_change                                       → nothing
     ok                                              → act
 
 What can never be served is refused before anything may wait, so that nothing dead waits.
@@ -38,7 +38,6 @@ _GATES: tuple[_Gate, ...] = (
     gates.limited,
     gates.projected,
     gates.no_change,
-    gates.dry_run,
 )
 
 

@@ -5,7 +5,6 @@ held (both ways) · changing                     → waits: one change at a time
 no_instance · unknown_instance                  → nothing runs; refused: nobody is called that
 no_bounds · at_max · at_min · no_change         → resize: within `[services.NAME.resize]`, and only if it changes
 cooldown                                        → waits, unless an operator asked
-dry_run                                         → nothing
 ok                                              → act
 """
 
@@ -41,7 +40,7 @@ def renew(
     policy: settings.Service, state: State, view: bounds.View | None, now: datetime
 ) -> messages.Decision | None:
     """Return the decision to give instances that came later the size of the others; None: all have it."""
-    if view is None or view.observed is None or state.size is None or policy.dry_run:
+    if view is None or view.observed is None or state.size is None or state.told == view.observed.wanted:
         return None
     fresh = [one for one in view.observed.instances if one.running and one.id not in state.sized]
     pause = timedelta(seconds=max(policy.cooldown_out, _PAUSE))
@@ -125,12 +124,6 @@ def _cooldown(case: Case) -> Ruling:
     return Ruling("wait", "cooldown", said, until)
 
 
-def _dry_run(case: Case) -> Ruling:
-    if not case.policy.dry_run:
-        return Ruling(None, "dry_run", "off")
-    return Ruling("nothing", "dry_run", f"would {describe(case.policy, case.command)}")
-
-
 def describe(policy: settings.Service, command: messages.Command) -> str:
     """Return an errand in words, as it is carried out."""
     told = arguments(policy, command)
@@ -159,5 +152,4 @@ _GATES: tuple[Callable[[Case], Ruling], ...] = (
     _instances,
     _size,
     _cooldown,
-    _dry_run,
 )

@@ -163,12 +163,6 @@ def no_change(case: Case) -> Ruling:
     return Ruling("nothing", "no_change", f"{case.before} run already")
 
 
-def dry_run(case: Case) -> Ruling:
-    if not case.policy.dry_run:
-        return Ruling(None, "dry_run", "off")
-    return Ruling("nothing", "dry_run", f"would go {case.before} → {case.wanted}")
-
-
 BLIND = (expired, resolved, away)
 """The gates while the endpoint can't be read."""
 

@@ -51,6 +51,8 @@ class Performance:
             await self._all(resumed=resumed)
         except _Trouble as trouble:
             result, detail = trouble.result, str(trouble)
+        except port.Told as told:
+            result, detail = "dry_run", str(told)
         observed = await self._look()
         if result != "converged" and self._reached:
             result = "partial"

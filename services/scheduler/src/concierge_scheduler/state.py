@@ -135,6 +135,8 @@ class State(_Part, frozen=True, kw_only=True):
     """Ids of the instances that have it; `*`: the endpoint gives it to every new one."""
     resized_at: datetime | None = None
     """When new instances were last given it."""
+    told: int | None = None
+    """The count at which a dry target was told a correction of ours: once is enough."""
     hold: Hold | None = None
     """An operator's."""
     drift: Hold | None = None

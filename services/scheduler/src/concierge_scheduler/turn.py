@@ -89,6 +89,9 @@ def finish(
     change = state.running
     if change is None:
         return state
+    if outcome.result == "dry_run":
+        told = state.told if change.command_id else change.before
+        return document.say(_change(state, running=None, told=told), outcome, outcome.id, change.id)
     if change.verb:
         return document.say(_done(state, change, outcome, sized), outcome, outcome.id, change.id)
     left = outcome.after if count is None else count
@@ -132,13 +135,14 @@ def dismiss(policy: settings.Service, state: State, now: datetime) -> State:
 
 
 def mend(state: State, now: datetime) -> State:
-    """Pull stamps that lie in the future back to now: a clock was set back."""
+    """Pull stamps that lie in the future back to now: a clock was set back. What was told may be told again."""
     return _change(
         state,
         out_at=min(state.out_at, now) if state.out_at else None,
         in_at=min(state.in_at, now) if state.in_at else None,
         repaired_at=min(state.repaired_at, now) if state.repaired_at else None,
         resized_at=min(state.resized_at, now) if state.resized_at else None,
+        told=None,
         steps=tuple(_change(step, at=min(step.at, now)) for step in state.steps),
         acted={key: min(at, now) for key, at in state.acted.items()},
     )

@@ -61,6 +61,10 @@ class Deed(msgspec.Struct, frozen=True, kw_only=True):
     """It may have been done already: leave alone what was restarted after this."""
 
 
+class Told(Exception):
+    """Raised in place of a write by a target that only tells what it would have done."""
+
+
 class Target(Protocol):
     """Raises Temporary when the endpoint is away or slow, Permanent when it refuses for good."""
 

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from concierge_proto import errors, settings
-from concierge_scheduler.targets import port
+from concierge_scheduler.targets import dry, port
 
 KINDS = {
     "compose": "concierge_scheduler.targets.compose",
@@ -22,6 +22,11 @@ class Open(Protocol):
     def __call__(
         self, name: str, config: settings.Target, services: dict[str, settings.Service], nats_url: str
     ) -> AbstractAsyncContextManager[port.Target]: ...
+
+
+def serving(target: port.Target, policy: settings.Service) -> port.Target:
+    """Return the target as one service gets it: one that only tells, where its policy wants that."""
+    return dry.Dry(target) if policy.dry_run else target
 
 
 def find(kind: str) -> Open:
