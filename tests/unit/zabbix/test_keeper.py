@@ -169,7 +169,7 @@ class TestArrivals:
         async def register(one: hosts.Host) -> None:
             registered.append(one.name)
 
-        ways = arrivals.Ways(register, lambda one: one.grow(1.0))
+        ways = arrivals.Ways(register, lambda one: one.grow(1.0), lambda _: None)
         waiting = arrivals.Arrivals(CONFIG, cast("session.Session", house), ways, warnings.append)
         return waiting, registered, warnings
 
@@ -271,7 +271,7 @@ class TestKeeper:
         monkeypatch.setattr(session, "Session", lambda _: house)
         monkeypatch.setattr(departures, "GRACE", 0.01)
         house.close = _nothing  # type: ignore[attr-defined]
-        ways = arrivals.Ways(cast("Any", _nothing), lambda _: None)
+        ways = arrivals.Ways(cast("Any", _nothing), lambda _: None, lambda _: None)
         return keeper.Keeper(CONFIG, ways), house
 
     async def test_it_goes_on_after_every_failure(

@@ -75,7 +75,7 @@ class Backend:
         self._delivery = delivery.Delivery(door, asked, self._announce, self._live, secure.way(own))
         self._tracked = {name: names.tracked(service) for name, service in config.services.items()}
         self._warned: dict[str, float] = {}
-        ways = arrivals.Ways(self._register, self._delivery.made)
+        ways = arrivals.Ways(self._register, self._delivery.made, self._forget)
         self.keeper = keeper.Keeper(config, ways) if own.keeper_token_file else None
         """None: without a token hosts register themselves, and stay."""
 
@@ -215,6 +215,10 @@ class Backend:
         )
         host.account.silence = await self._trapper.register(host.name, metadata)
         host.announced(time.monotonic())
+
+    def _forget(self, host: hosts.Host) -> None:
+        self._hosts.forget(host)
+        self._delivery.forget(host)
 
     def _live(self, host: hosts.Host) -> frozenset[str]:
         """Keys by which this service is scaled: their old values are never sent."""

@@ -80,6 +80,13 @@ class Delivery:
         host.grow(time.monotonic())
         self._parked.restart(host)
 
+    def forget(self, host: hosts.Host) -> None:
+        """It has ended, and takes nothing any more: what still waits is given up."""
+        self._settle(host, list(host.account.waiting), "undiscovered")
+        self._parked.wake(host)
+        self._inquiry.forget(host.name)
+        self._trapper.forget(host.name)
+
     async def snapshot(self, host: hosts.Host, rows: Sequence[packets.Row]) -> Fate:
         """Send the values of one snapshot; park what has no item yet. Raises Temporary, Permanent."""
         known = await self._inquiry.traits(host)
@@ -102,9 +109,14 @@ class Delivery:
         if not host.tries:
             await self._announce(host)  # also where it has nothing to say yet
         missing = await self._refused(host, rows) if rows else []
-        self._settle(host, {row.key for row in rows if row not in missing})
+        self._told(host, rows, missing)
         if missing:
             self._park(host, missing, patience if len(missing) == len(rows) else None, depth=1)
+
+    def _told(self, host: hosts.Host, rows: Sequence[packets.Row], missing: Collection[packets.Row]) -> None:
+        taken = [row for row in rows if row not in missing]
+        self._settle(host, {row.key for row in taken})
+        host.rules.taken([row for row in taken if row.key.startswith(_RULES)], time.monotonic())
 
     async def _refused(self, host: hosts.Host, rows: Sequence[packets.Row]) -> Sequence[packets.Row]:
         """Send a few rows, of which there may be newer ones soon; return those that are not taken."""
@@ -139,6 +151,8 @@ class Delivery:
             return Fate(taken, 0, failed, refused)
         rows = [*due, *again] if again else due
         missed = await self._inquiry.missed(host, rows, failed)
+        if missed.sure and host.rules.said:
+            host.rules.heeded(row.key for row in rows if row.key not in missed.unknown)
         troubled = missed.troubled
         why = Counter(troubled[row.key] for row in rows if row.key in troubled) if troubled else Counter()
         refused += why
@@ -152,6 +166,7 @@ class Delivery:
 
     async def _found(self, host: hosts.Host, again: Sequence[packets.Row], failed: int) -> None:
         """All that had hope were taken: so will be what waits; of those tried again `failed` were not."""
+        host.rules.said.clear()
         if host.account.waiting:
             self._parked.wake(host)
         if failed == len(again):
@@ -194,6 +209,7 @@ class Delivery:
             return
         self._fewer(fate, values)
         if fate == "late":
+            host.rules.heeded(found)
             self._delay.note(time.monotonic() - since)
             host.account.changed = time.monotonic()
 
@@ -204,7 +220,10 @@ class Delivery:
             rules = host.account.rules(_RULES)
             if rules:
                 missing = await self._refused(host, rules)
-                self._settle(host, {row.key for row in rules if row not in missing})
+                self._told(host, rules, missing)
+            again = host.rules.due(host.account.waiting, time.monotonic())
+            if again:
+                await self._trapper.deliver(host.name, again)
             if len(rules) < len(host.account.waiting) and await self._there(host):
                 await self._values(host)
 

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 from collections import OrderedDict
 
-from concierge_backends.zabbix import accounts
+from concierge_backends.zabbix import accounts, doubts
 
 YOUNG = 90.0
 """Seconds after a registration or a discovery in which missing items may still come."""
@@ -14,7 +14,7 @@ MOST = 20_000
 """Hosts remembered; the ones longest silent are forgotten, and announced anew when they speak."""
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Host:
     """One instance, as this process has seen it. Times are of a monotonic clock."""
 
@@ -34,6 +34,8 @@ class Host:
     """Held while values are sent: those of a host go in the order of their time."""
     account: accounts.Account = dataclasses.field(default_factory=accounts.Account)
     """What became of its values."""
+    rules: doubts.Doubts = dataclasses.field(default_factory=doubts.Doubts)
+    """What was told of its names, and perhaps not understood."""
 
     def begin(self, boot: str, now: float) -> None:
         """It lives anew: it is announced, and what it lacked may be there."""
@@ -75,3 +77,8 @@ class Hosts:
         if len(self._found) > self._most:
             self._found.popitem(last=False)
         return host
+
+    def forget(self, host: Host) -> None:
+        """It has ended; should it speak again, it is new."""
+        if self._found.get(host.name) is host:
+            del self._found[host.name]

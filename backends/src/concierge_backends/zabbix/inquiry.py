@@ -57,6 +57,12 @@ class Inquiry:
             if asked:
                 await asked.close()
 
+    def forget(self, host: str) -> None:
+        """It has ended: nobody asks about its items again."""
+        for asked in (self._items, self._traits):
+            if asked:
+                asked.forget(host)
+
     async def traits(self, host: hosts.Host, age: float = STALE) -> traits.Traits:
         """Return what the items of a host want, at most `age` s old; nothing where nobody can be asked."""
         if not self._traits:

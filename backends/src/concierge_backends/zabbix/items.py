@@ -72,6 +72,11 @@ class Asked(Generic[T]):
         """Return what was answered last, whenever that was."""
         return self._answers[host][0] if host in self._answers else None
 
+    def forget(self, host: str) -> None:
+        """It has ended."""
+        if host in self._answers:
+            self._held -= self._answers.pop(host)[0].size()
+
     async def about(self, host: str, since: float) -> T | None:
         """Return an answer not older than `since` (monotonic); None when there is none to be had now."""
         if host in self._answers and self._answers[host][1] >= since:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from concierge_backends.zabbix import hosts
 from concierge_proto import errors
@@ -19,26 +19,26 @@ class Parked:
 
     def __init__(self, flush: Callable[[hosts.Host], Awaitable[None]]) -> None:
         self._flush = flush
-        self._woken: dict[str, asyncio.Event] = {}
-        self._anew: set[str] = set()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._woken: dict[hosts.Host, asyncio.Event] = {}
+        self._anew: set[hosts.Host] = set()
+        self._tasks: dict[hosts.Host, asyncio.Task[None]] = {}
 
     def look_after(self, host: hosts.Host) -> None:
         """Something of this host waits."""
-        if host.name not in self._tasks:
-            self._woken[host.name] = asyncio.Event()
-            self._tasks[host.name] = asyncio.create_task(self._work(host), name=f"parked {host.name}")
+        if host not in self._tasks:
+            self._woken[host] = asyncio.Event()
+            self._tasks[host] = asyncio.create_task(self._work(host), name=f"parked {host.name}")
 
     def wake(self, host: hosts.Host) -> None:
         """Its items may have come."""
-        if host.name in self._woken:
-            self._woken[host.name].set()
+        if host in self._woken:
+            self._woken[host].set()
 
     def restart(self, host: hosts.Host) -> None:
         """Its items are being made just now: try as often as in the beginning."""
-        if host.name in self._woken:
-            self._anew.add(host.name)
-            self._woken[host.name].set()
+        if host in self._woken:
+            self._anew.add(host)
+            self._woken[host].set()
 
     async def close(self) -> None:
         tasks = list(self._tasks.values())
@@ -48,7 +48,9 @@ class Parked:
 
     async def _work(self, host: hosts.Host) -> None:
         try:
-            async for _ in self._turns(host):
+            pauses = _pauses()
+            while True:
+                pauses = await self._turn(host, pauses)
                 try:
                     await self._flush(host)
                 except errors.Temporary:
@@ -58,22 +60,21 @@ class Parked:
                 if not host.account.waiting:
                     return
         finally:
-            self._tasks.pop(host.name, None)
-            self._woken.pop(host.name, None)
-            self._anew.discard(host.name)
+            self._tasks.pop(host, None)
+            self._woken.pop(host, None)
+            self._anew.discard(host)
 
-    async def _turns(self, host: hosts.Host) -> AsyncIterator[None]:
-        pauses = _pauses()
-        while True:
+    async def _turn(self, host: hosts.Host, pauses: Iterator[float]) -> Iterator[float]:
+        """Wait for the next try; return the pauses after it."""
+        await self._rest(host, next(pauses))
+        while host in self._anew:
+            self._anew.discard(host)
+            pauses = _pauses()
             await self._rest(host, next(pauses))
-            if host.name in self._anew:
-                self._anew.discard(host.name)
-                pauses = _pauses()
-            else:
-                yield
+        return pauses
 
     async def _rest(self, host: hosts.Host, pause: float) -> None:
-        woken = self._woken[host.name]
+        woken = self._woken[host]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await woken.wait()

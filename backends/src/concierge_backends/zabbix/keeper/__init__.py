@@ -38,6 +38,7 @@ class Keeper:
     def __init__(self, config: settings.Settings, ways: arrivals.Ways) -> None:
         self._config = config
         self._session = session.Session(config.monitoring.zabbix)
+        self._ways = ways
         self._arrivals = arrivals.Arrivals(config, self._session, ways, self.warn)
         self._departures = departures.Departures(config, self._session)
         self._retired: OrderedDict[str, str] = OrderedDict()
@@ -116,6 +117,7 @@ class Keeper:
                 self._arrivals.add(host, running=True)
             else:
                 self._remember(end.name, end.boot)
+                self._ways.ended(host)
 
     async def _remove(self) -> None:
         after = float(self._config.monitoring.zabbix.remove_after)

@@ -26,6 +26,8 @@ class Ways(NamedTuple):
     """Serve a host that the API is no help for."""
     made: Callable[[hosts.Host], None]
     """Its host is there: what waits for it may go soon."""
+    ended: Callable[[hosts.Host], None]
+    """Its host is disabled: nothing of it need be remembered."""
 
 
 class Arrivals:
