@@ -126,8 +126,9 @@ class TestRepair:
             (own, 1, {"repaired_at": at(-29)}, "idle", None),
             (own, 1, {"repaired_at": at(-30)}, "below_min", 2),
             (own, 1, {"out_at": NOW}, "below_min", 2),
-            (policy(min=2), 1, {"told": 1}, "idle", None),
-            (policy(min=3), 2, {"told": 1}, "below_min", 3),
+            (policy(min=2, dry_run=True), 1, {"told": 1}, "idle", None),
+            (policy(min=3, dry_run=True), 2, {"told": 1}, "below_min", 3),
+            (policy(min=2), 1, {"told": 1}, "below_min", 2),
         ],
     )
     def test_bounds(
@@ -221,10 +222,11 @@ class TestFinish:
         assert (done.running, done.out_at, done.count, done.steps) == (None, at(-60), found.count, ())
 
     def test_a_correction_is_told_once_and_again_after_a_start(self) -> None:
-        found = turn.step(policy(min=2), blank(), view(1), NOW)
+        rules = policy(min=2, dry_run=True)
+        found = turn.step(rules, blank(), view(1), NOW)
         told = turn.finish(found, outcome(found, 1, "dry_run"), 1)
-        assert turn.step(policy(min=2), told, view(1), at(999)).running is None
-        assert turn.step(policy(min=2), turn.mend(told, at(999)), view(1), at(999)).running
+        assert turn.step(rules, told, view(1), at(999)).running is None
+        assert turn.step(rules, turn.mend(told, at(999)), view(1), at(999)).running
 
     def test_twice_is_once(self) -> None:
         found = self.started(command())

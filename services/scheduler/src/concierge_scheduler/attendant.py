@@ -31,7 +31,7 @@ class Attendant:
     """One service on one target, for as long as the lease is held."""
 
     def __init__(self, place: converge.Place, policy: settings.Service, ledger: Ledger) -> None:
-        self._place = place._replace(target=registry.serving(place.target, policy))
+        self._place = place
         self._policy = policy
         self._ledger = ledger
         self._wake = asyncio.Event()
@@ -163,7 +163,8 @@ class Attendant:
     async def _converge(self, change: Change, *, resumed: bool) -> None:
         service = self._ledger.service
         make = perform.Performance if change.verb else converge.Convergence
-        ended = await make(self._place, service, self._policy, change).run(resumed=resumed)
+        place = self._place._replace(target=registry.serving(self._place.target, self._policy))
+        ended = await make(place, service, self._policy, change).run(resumed=resumed)
         log.info("%s: %s %s", service, change.words, ended.outcome.result)
         await self._ledger.change(
             lambda known: turn.finish(known, ended.outcome, ended.strives_for, ended.sized)

@@ -29,7 +29,7 @@ def repair(
     observed = view.observed if view else None
     if view is None or observed is None or (observed.wanted == 0 and policy.process is None):
         return None
-    if observed.wanted == state.told:
+    if told(policy, state, observed.wanted):
         return None
     wanted = min(max(observed.wanted, policy.min), policy.max)
     if wanted == observed.wanted or not _may_repair(
@@ -61,6 +61,11 @@ def _may_repair(policy: settings.Service, state: State, view: View, now: datetim
         or (not outward and blind(policy, view))
         or (state.repaired_at and now < state.repaired_at + pause)
     )
+
+
+def told(policy: settings.Service, state: State, count: int) -> bool:
+    """Return True when a correction at this count would only be told, and has been."""
+    return policy.dry_run and count == state.told
 
 
 def holding(state: State, direction: str, now: datetime) -> Hold | None:

@@ -40,7 +40,9 @@ def renew(
     policy: settings.Service, state: State, view: bounds.View | None, now: datetime
 ) -> messages.Decision | None:
     """Return the decision to give instances that came later the size of the others; None: all have it."""
-    if view is None or view.observed is None or state.size is None or state.told == view.observed.wanted:
+    if view is None or view.observed is None or state.size is None:
+        return None
+    if bounds.told(policy, state, view.observed.wanted):
         return None
     fresh = [one for one in view.observed.instances if one.running and one.id not in state.sized]
     pause = timedelta(seconds=max(policy.cooldown_out, _PAUSE))
