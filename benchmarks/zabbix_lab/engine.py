@@ -40,11 +40,16 @@ class Engine:
 
     def called(self, project: str, since_ns: int) -> int:
         """Return when the client was first started for `compose up` on the project after that moment."""
-        for line in self._log.read_text().splitlines():
-            stamp, _, words = line.partition(" ")
-            if int(stamp) * 1000 > since_ns and f"--project-name {project} " in words and " up " in words:
-                return int(stamp) * 1000
+        for at_ns, words in self.calls(since_ns):
+            if f"--project-name {project} " in words and " up " in words:
+                return at_ns
         raise RuntimeError(f"project {project}: a container started, and nobody called docker")
+
+    def calls(self, since_ns: int) -> list[tuple[int, str]]:
+        """Return when the client was started after that moment, and with which words."""
+        lines = (line.partition(" ") for line in self._log.read_text().splitlines())
+        found = [(int(stamp) * 1000, words) for stamp, _, words in lines]
+        return [call for call in found if call[0] > since_ns]
 
     async def _listen(self, heard: asyncio.StreamReader) -> None:
         async for line in heard:

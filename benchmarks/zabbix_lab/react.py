@@ -171,7 +171,7 @@ def _quantile(
     what: str, turns: list[tuple[Reaction, Reaction]], percent: int, limit: float = 0
 ) -> report.Row:
     ours, rival = ([one.called for one in way] for way in zip(*turns, strict=True))
-    mine, other = _at(ours, percent), _at(rival, percent)
+    mine, other = at(ours, percent), at(rival, percent)
     reach = f"≤ {limit:g} ms" if limit else ""
     return report.Row(what, mine, other, "ms", None, reach, not limit or mine <= limit)
 
@@ -183,6 +183,6 @@ def _running(what: str, turns: list[tuple[Reaction, Reaction]], limit: float = 0
     return report.Row(what, mine, other, "ms", ratio, reach, not limit or ratio <= limit)
 
 
-def _at(found: list[float], percent: int) -> float:
+def at(found: list[float], percent: int) -> float:
     """Return that percentile by nearest rank: a value that was measured, never one between two."""
     return sorted(found)[-(-len(found) * percent // 100) - 1]

@@ -1,5 +1,9 @@
-"""The rival: a bare FastAPI handler that does one JetStream publish and says 202; `python -m benchmarks.bare NATS`."""
+"""The rival: a bare FastAPI handler that publishes to JetStream, so many times at once, and says 202.
 
+`python -m benchmarks.control_lab.bare NATS PUBLISHES`
+"""
+
+import asyncio
 import socket
 import sys
 
@@ -11,7 +15,7 @@ import uvloop
 STREAM = "BARE"
 
 
-async def serve(nats_url: str) -> None:
+async def serve(nats_url: str, publishes: int) -> None:
     """Print the URL, then serve until SIGTERM."""
     client = await nats.connect(nats_url)
     bus = client.jetstream()
@@ -20,7 +24,11 @@ async def serve(nats_url: str) -> None:
 
     @app.post("/webhooks/bare", status_code=202)
     async def webhook(request: fastapi.Request) -> fastapi.Response:
-        await bus.publish("bare.webhook", await request.body())
+        body = await request.body()
+        if publishes == 1:
+            await bus.publish("bare.webhook", body)
+        else:
+            await asyncio.gather(*(bus.publish("bare.webhook", body) for _ in range(publishes)))
         return fastapi.Response(b'{"decision":"stored"}', 202, media_type="application/json")
 
     opened = socket.create_server(("127.0.0.1", 0), backlog=2048)
@@ -33,4 +41,4 @@ async def serve(nats_url: str) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(sys.argv[1]))
+    uvloop.run(serve(sys.argv[1], int(sys.argv[2])))
