@@ -126,14 +126,22 @@ class Attendant:
         if self._ledger.state.running:  # stored, and then something went wrong
             await self._converge(self._ledger.state.running, resumed=True)
         state = await self._step(await self._look())
-        await self._ledger.publish()
         if state.running:
-            await self._converge(state.running, resumed=False)
+            await self._act(state.running)
             return 0.0
+        await self._ledger.publish()
         due = turn.wake(state)
         pauses = [max(0.0, (due - self._place.now()).total_seconds())] if due else []
         pauses += [_AGAIN] if self._ledger.state.unsaid else []
         return min(pauses, default=None)
+
+    async def _act(self, change: Change) -> None:
+        """Tell the decision while Docker is called: it is stored already, so nobody need wait for the log."""
+        telling = asyncio.create_task(self._ledger.publish())
+        try:
+            await self._converge(change, resumed=False)
+        finally:
+            await telling
 
     async def _look(self) -> View | None:
         """Read the target for a command; without one the watch's last listing will do."""
