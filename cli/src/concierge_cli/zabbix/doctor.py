@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -21,6 +22,7 @@ def doctor(
     user: options.User = "Admin",
     token_file: options.TokenFile = None,
     source: options.Source = "",
+    cluster: options.Cluster = "",
     trial: Annotated[
         bool,
         typer.Option(
@@ -35,14 +37,15 @@ def doctor(
 
     Trapper port, API, the token's rights, each service's host, items, triggers and actions, the media type and its
     user; then a value of its own, from the trapper port to the gateway's 202, on which nobody acts.
-    Exit code 1 when something is broken.
+    Further clusters (monitoring.clusters) hear the same values and ask for nothing: their ports, API, tokens, hosts and
+    items are looked at too. Exit code 1 when something is broken.
 
     concierge zabbix doctor --user Admin
     """
     config = context.obj.load()
     name = options.source_of(config, source)
     file = config.gateway.sources[name].secret_file
-    patient = clinic.Patient(
+    first = clinic.Patient(
         config,
         url=url or config.monitoring.zabbix.api_url,
         hook=f"{options.gateway_url(config)}/webhooks/{name}",
@@ -50,8 +53,29 @@ def doctor(
         clock=time.time,
         patience=patience,
     )
-    if not asyncio.run(_walk(patient, options.login(user, token_file), trial=trial, json=json)):
+    alone = cluster or token_file  # a token opens one cluster
+    chosen = [cluster] if alone else ["", *config.monitoring.clusters]
+    patients = [_of(first, one, url if one == cluster else "") for one in chosen]
+    logins = [options.login(user, token_file, one.cluster) if one.url else api.Login() for one in patients]
+    if not asyncio.run(_each(patients, logins, trial=trial, json=json)):
         raise typer.Exit(1)
+
+
+def _of(first: clinic.Patient, cluster: str, url: str) -> clinic.Patient:
+    """Return the same configuration as a further cluster sees it; raise Permanent where there is none of that name."""
+    if not cluster:
+        return first
+    config = clinic.of_cluster(first.config, cluster)
+    return first._replace(config=config, url=url or config.monitoring.zabbix.api_url, cluster=cluster)
+
+
+async def _each(
+    patients: Sequence[clinic.Patient], logins: Sequence[api.Login], *, trial: bool, json: bool
+) -> bool:
+    found = [
+        await _walk(one, login, trial=trial, json=json) for one, login in zip(patients, logins, strict=True)
+    ]
+    return all(found)
 
 
 async def _walk(patient: clinic.Patient, login: api.Login, *, trial: bool, json: bool) -> bool:
@@ -68,7 +92,8 @@ async def _walk(patient: clinic.Patient, login: api.Login, *, trial: bool, json:
 
 def _show(found: clinic.Finding) -> None:
     style = STYLES[found.state]
-    output.console.print(f"[{style}]{found.state:<8}[/] {found.check}: ", end="")
-    output.console.print(found.detail, markup=False)
+    where = f"{found.cluster}: " if found.cluster else ""
+    output.console.print(f"[{style}]{found.state:<8}[/] ", end="")
+    output.console.print(f"{where}{found.check}: {found.detail}", markup=False)
     if found.remedy:
         output.console.print(f"         → {found.remedy}", markup=False)

@@ -14,14 +14,17 @@ User = Annotated[
     str, typer.Option(help="A super admin; the password is asked for or read from ZABBIX_PASSWORD.")
 ]
 TokenFile = Annotated[Path | None, typer.Option(help="An API token of a super admin instead.")]
+Cluster = Annotated[
+    str, typer.Option(help="One of monitoring.clusters alone; its password may be in ZABBIX_PASSWORD_NAME.")
+]
 Source = Annotated[str, typer.Option(help="The gateway's source of kind zabbix whose secret signs.")]
 
 
-def login(user: str, token_file: Path | None) -> api.Login:
+def login(user: str, token_file: Path | None, cluster: str = "") -> api.Login:
     """Return who calls; asks for the password where none is given."""
     if token_file:
         return api.Login(token=settings.read_secret(str(token_file), "--token-file")[0])
-    return api.Login(user=user, password=_password(user))
+    return api.Login(user=user, password=_password(user, cluster))
 
 
 def source_of(config: settings.Settings, wanted: str) -> str:
@@ -41,5 +44,11 @@ def gateway_url(config: settings.Settings) -> str:
     return config.gateway.base_url
 
 
-def _password(user: str) -> str:
-    return os.environ.get("ZABBIX_PASSWORD") or typer.prompt(f"Password of {user}", hide_input=True, err=True)
+def _password(user: str, cluster: str) -> str:
+    own = os.environ.get(f"ZABBIX_PASSWORD_{cluster.upper().replace('-', '_')}") if cluster else ""
+    where = f" in cluster {cluster}" if cluster else ""
+    return (
+        own
+        or os.environ.get("ZABBIX_PASSWORD")
+        or typer.prompt(f"Password of {user}{where}", hide_input=True, err=True)
+    )

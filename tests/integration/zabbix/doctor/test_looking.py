@@ -115,6 +115,37 @@ async def test_the_host_keepers_token_is_tried_as_well(ward: Ward, tmp_path: Pat
     assert "may not call host.create, host.delete, host.update, template.get" in bad.detail
 
 
+def further(ward: Ward, **changed: Any) -> doctor.Patient:
+    """The same server once more, as a cluster that only hears what the first one hears."""
+    config = elsewhere(ward, **changed).config
+    monitoring = msgspec.structs.replace(
+        ward.patient.config.monitoring, clusters={"second": config.monitoring.zabbix}
+    )
+    config = doctor.of_cluster(msgspec.structs.replace(config, monitoring=monitoring), "second")
+    return ward.patient._replace(config=config, cluster="second")
+
+
+async def test_a_further_cluster_is_examined_too_and_must_ask_for_no_steps(ward: Ward) -> None:
+    login = ward.server.login
+    found = [one async for one in doctor.walk(further(ward), login, tried=False)]
+    assert broken(found) == []
+    assert {one.cluster for one in found} == {"second"}
+    odd = {one.check: one.detail for one in found if one.state == "warning"}
+    assert odd["backend"] == "monitoring.backends does not name zabbix-second: nothing is sent there"
+    assert "is enabled here too" in odd[f"{SERVICE}: action 'Concierge {SERVICE}: High load of {SERVICE}'"]
+    assert "monitoring.clusters.second.keeper_token_file is not set" in odd["host keeper"]
+    assert f"{SERVICE}: items" in {one.check for one in found}
+
+    away = further(ward, servers=(NOBODY,))
+    (bad,) = [one async for one in doctor.walk(away, login, tried=False) if one.state == "broken"]
+    assert NOBODY in bad.detail
+    assert "into monitoring.clusters.second.servers" in bad.remedy
+
+    (*_, last) = [one async for one in doctor.walk(further(ward)._replace(url=""), login)]
+    assert (last.check, last.state) == ("API", "warning")
+    assert "monitoring.clusters.second.api_url is not set" in last.detail
+
+
 async def test_an_api_that_is_away_ends_the_walk_with_its_address(ward: Ward) -> None:
     patient = ward.patient._replace(url=f"http://{NOBODY}/")
     found = [one async for one in doctor.walk(patient, ward.server.login)]
@@ -130,11 +161,13 @@ def written(ward: Ward, folder: Path) -> Path:
     file = folder / "concierge.toml"
     file.write_text(f"""
 [monitoring]
-backends = ["zabbix"]
+backends = ["zabbix", "zabbix-second"]
 [monitoring.zabbix]
 servers = ["{ward.server.trapper}"]
 api_url = "{ward.server.url}"
 api_token_file = "{own.api_token_file}"
+[monitoring.clusters.second]
+servers = ["{ward.server.trapper}"]
 [gateway]
 public_url = "http://127.0.0.1:9"
 [gateway.sources.zabbix]
@@ -170,9 +203,8 @@ async def test_the_command_ends_with_1_when_something_is_broken(ward: Ward, tmp_
 
     code, found = await run()
     assert code == 0, found
-    assert [one["check"] for one in found if one["state"] != "ok"] == [
-        "host keeper"
-    ]  # which this test has not
+    odd = [(one["cluster"], one["check"]) for one in found if one["state"] != "ok"]
+    assert odd == [("", "host keeper"), ("second", "API")]  # of which this test has neither
     async for _ in switched(ward, "trigger", {"triggerid": await ward.trigger()}):
         code, found = await run()
     assert code == 1
@@ -182,4 +214,5 @@ async def test_the_command_ends_with_1_when_something_is_broken(ward: Ward, tmp_
         "state": "broken",
         "detail": "disabled",
         "remedy": "enable it in the front end",
+        "cluster": "",
     }

@@ -34,7 +34,7 @@ async def made(door: api.Api, patient: Patient) -> AsyncIterator[Bench]:
     """Make it, and take away all of it; also what an interrupted visit has left. Raises Temporary, Permanent."""
     await clear(door)
     try:
-        yield await _make(door, await _host(door, patient))
+        yield await _make(door, await _host(door, patient), fires=not patient.cluster)
     finally:
         await clear(door)
 
@@ -61,7 +61,7 @@ async def _host(door: api.Api, patient: Patient) -> ledger.Doc:
     return dict(found[0])
 
 
-async def _make(door: api.Api, host: ledger.Doc) -> Bench:
+async def _make(door: api.Api, host: ledger.Doc, *, fires: bool) -> Bench:
     visit = identity.mint()
     key, mark = f"{KEY}[{visit}]", f"{KEY}[{visit},mark]"
     item_id = await _item(door, host, key)
@@ -72,7 +72,7 @@ async def _make(door: api.Api, host: ledger.Doc) -> Bench:
         "tags": [{"tag": webhook.DOCTOR, "value": "1"}],
     }
     (trigger_id,) = (await door.call("trigger.create", trigger))["triggerids"]
-    action_id = await _action(door, trigger_id)
+    action_id = await _action(door, trigger_id) if fires else ""
     await _item(door, host, mark)
     return Bench(host["host"], key, item_id, action_id, mark)
 

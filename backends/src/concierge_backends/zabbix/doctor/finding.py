@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from concierge_proto import settings
+from concierge_proto import errors, settings
 
 State = Literal["ok", "warning", "broken"]
 
@@ -18,6 +18,8 @@ class Finding(msgspec.Struct, frozen=True):
     detail: str
     remedy: str = ""
     """What to do about it; "" where nothing needs doing."""
+    cluster: str = ""
+    """Which of `monitoring.clusters`; "" for `monitoring.zabbix`."""
 
 
 class Patient(NamedTuple):
@@ -34,6 +36,18 @@ class Patient(NamedTuple):
     """Our time, in seconds since 1970."""
     patience: float = 30.0
     """Seconds to wait for what Zabbix does of itself."""
+    cluster: str = ""
+    """Which of `monitoring.clusters` this is; it hears the same values, and nobody acts on its problems."""
+
+    @property
+    def section(self) -> str:
+        """Where its settings are."""
+        return f"monitoring.clusters.{self.cluster}" if self.cluster else "monitoring.zabbix"
+
+    @property
+    def backend(self) -> str:
+        """Its name in `monitoring.backends`."""
+        return f"zabbix-{self.cluster}" if self.cluster else "zabbix"
 
 
 def ok(check: str, detail: str) -> Finding:
@@ -46,3 +60,15 @@ def warning(check: str, detail: str, remedy: str) -> Finding:
 
 def broken(check: str, detail: str, remedy: str) -> Finding:
     return Finding(check, "broken", detail, remedy)
+
+
+def of_cluster(config: settings.Settings, name: str) -> settings.Settings:
+    """Return the configuration as that cluster alone sees it; raise Permanent where there is none of that name."""
+    if not name:
+        return config
+    found = config.monitoring.clusters
+    if name not in found:
+        known = ", ".join(sorted(found)) or "none"
+        raise errors.Permanent(f"monitoring.clusters: no {name!r}: there is {known}")
+    monitoring = msgspec.structs.replace(config.monitoring, zabbix=found[name])
+    return msgspec.structs.replace(config, monitoring=monitoring)

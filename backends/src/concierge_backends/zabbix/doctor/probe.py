@@ -44,7 +44,8 @@ async def examine(door: api.Api, patient: Patient) -> list[Finding]:
         if seconds is None:
             return [delay]
         stamp = await _stamp(door, line, made, patient)
-        return [delay, _doubles(stamp), _clock(stamp), await _trip(door, line, made, patient)]
+        found = [delay, _doubles(stamp), _clock(stamp)]
+        return found if patient.cluster else [*found, await _trip(door, line, made, patient)]
 
 
 async def _delay(line: nodes.Nodes, made: bench.Bench, patient: Patient) -> tuple[Finding, float | None]:
@@ -57,7 +58,7 @@ async def _delay(line: nodes.Nodes, made: bench.Bench, patient: Patient) -> tupl
         detail = f"a new item took no value within {patient.patience:g} s"
         remedy = (
             "set CacheUpdateFrequency=10 in zabbix_server.conf (6.0 is shipped with 60), "
-            "or see whether monitoring.zabbix.servers is the server behind api_url"
+            f"or see whether {patient.section}.servers is the server behind api_url"
         )
         return finding.broken(check, detail, remedy), None
     seconds = time.monotonic() - began

@@ -32,9 +32,11 @@ async def service(door: api.Api, patient: Patient, name: str) -> list[Finding]:
     if not found:
         return [finding.broken(f"{name}: host", f"there is no host {host_name!r}", APPLY)]
     config, (host,) = patient.config.services[name], found
+    values = [_host(name, host_name, host), await _items(door, name, config, host["hostid"])]
+    if patient.cluster:
+        return values + await _twice(door, name, config)
     return [
-        _host(name, host_name, host),
-        await _items(door, name, config, host["hostid"]),
+        *values,
         *await _triggers(door, name, config, host["hostid"]),
         *await _actions(door, name, config),
     ]
@@ -99,6 +101,18 @@ def _trigger(check: str, found: dict[str, Any] | None) -> Finding:
             check, f"cannot be judged: {found['error']}", "see to the items that its expression names"
         )
     return finding.ok(check, "monitored")
+
+
+async def _twice(door: api.Api, name: str, config: settings.Service) -> list[Finding]:
+    """Two clusters see the same load: were both to ask, each step would be taken twice."""
+    wanted = [actions.name(name, threshold.name) for threshold in config.triggers]
+    on = await door.call("action.get", {"filter": {"name": wanted, "status": ON}, "output": ["name"]})
+    detail = "is enabled here too: its steps come beside those of monitoring.zabbix"
+    return [
+        finding.warning(f"{name}: action {one['name']!r}", detail, "disable it in this cluster's front end")
+        for one in on
+        if one["name"] in wanted
+    ]
 
 
 async def _actions(door: api.Api, name: str, config: settings.Service) -> list[Finding]:

@@ -43,7 +43,7 @@ async def check(door: api.Api, patient: Patient) -> list[Finding]:
 
 
 async def _examine(door: api.Api, patient: Patient, token: Token) -> Finding:
-    own, setting = patient.config.monitoring.zabbix, f"monitoring.zabbix.{token.setting}"
+    own, setting = patient.config.monitoring.zabbix, f"{patient.section}.{token.setting}"
     file = getattr(own, token.setting)
     if not file:
         return finding.warning(
