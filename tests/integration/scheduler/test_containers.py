@@ -1,9 +1,10 @@
 """Errands on real containers: what is proven is what the engine shows."""
 
+import secrets
 from pathlib import Path
 
 from concierge_proto import bus, settings
-from concierge_scheduler.targets import compose
+from concierge_scheduler.targets import compose, swarm
 from tests import containers, peer
 from tests.integration.scheduler import stage
 
@@ -41,3 +42,22 @@ async def test_resize_then_out_then_restart(link: bus.Bus, tmp_path: Path) -> No
         ("resize", "converged"),
         ("restart", "converged"),
     ]
+
+
+async def test_one_task_of_a_swarm_is_restarted_alone(link: bus.Bus) -> None:
+    peer.need("swarm")
+    name = f"ct{secrets.token_hex(4)}"
+    services = {"web": stage.policy(name=name, converge=30.0)}
+    async with (
+        containers.swarm([name], "--replicas", "2", "--restart-delay", "10ms") as place,
+        swarm.open("shop", place, services, "") as target,
+        stage.hearing(link) as ear,
+        stage.keeping(link, target, services),
+    ):
+        first, second = (await containers.until(target, "web", 2)).instances
+        await stage.send(link, stage.command("restart", 0, arguments={"instance": first.name}))
+        (outcome,) = await ear.until(lambda: ear.outcomes)
+        left = {one.id for one in (await target.read())["web"].instances}
+    assert (outcome.result, outcome.detail) == ("converged", first.name)
+    assert len(left) == 2
+    assert left & {first.id, second.id} == {second.id}, "its neighbour runs on"

@@ -130,17 +130,26 @@ async def test_a_resize_is_a_rollout_with_the_intent(shop: port.Target, name: st
     assert (await shop.read())["web"].intent == "resize-7"
 
 
-async def test_one_task_alone_is_not_restarted(shop: port.Target) -> None:
-    seen = (await shop.read())["web"]
-    with pytest.raises(errors.Permanent, match="as a whole"):
-        await shop.act("web", deed("restart", seen, every=False))
+async def test_a_task_that_nobody_would_replace_is_not_ended(name: str) -> None:
+    once = f"{name}-once"
+    services = {"once": settings.Service(target="shop", name=once, max=9)}
+    async with (
+        containers.swarm([once], "--restart-condition", "on-failure"),
+        swarm.open("shop", place(), services, "") as target,
+    ):
+        seen = await containers.until(target, "once", 1)
+        with pytest.raises(errors.Permanent, match="restart the whole service"):
+            await target.act("once", deed("restart", seen, every=False))
+        (left,) = (await target.read())["once"].instances
+        assert left.id == seen.instances[0].id
 
 
 async def test_a_task_on_another_node_is_out_of_reach(shop: port.Target) -> None:
     seen = (await shop.read())["web"]
     far = msgspec.structs.replace(seen.instances[0], id="elsewhere")
-    with pytest.raises(errors.Permanent, match="another node"):
-        await shop.act("web", deed("signal", seen, instances=(far,), signal="HUP"))
+    for verb in ("signal", "restart"):
+        with pytest.raises(errors.Permanent, match=f"another node; {verb} it by"):
+            await shop.act("web", deed(verb, seen, instances=(far,), signal="HUP", every=False))
 
 
 async def test_a_global_service_has_no_number(name: str) -> None:

@@ -41,6 +41,9 @@ class Performance:
         self._policy = policy
         self._change = change
         self._reached: list[port.Instance] = []
+        everyone = self._replaces and "instance" not in change.arguments
+        self._leaving = set(change.ids if everyone else ())
+        """Ids of those that others must replace."""
 
     async def run(self, *, resumed: bool) -> Ended:
         """Do it. `resumed`: an earlier holder began it."""
@@ -63,16 +66,29 @@ class Performance:
         observed = await self._look()
         if observed is None:
             raise _Trouble("failed", "the target could not be read, or the service is gone")
-        if resumed and observed.intent == self._change.id:  # the endpoint has it: only the proof is missing
+        if resumed and self._done(observed):
             await self._proven(observed.wanted)
             return
         if resumed and self._change.verb == "signal":
             raise _Trouble("failed", "the scheduler was stopped while it sent it, so it is not sent again")
         for group in self._groups(observed):
+            self._leaving |= {one.id for one in group if self._replaces}
             await self._call(group, self._change.started_at if resumed else None)
             if self._change.verb != "signal":
                 await self._proven(observed.wanted)
             self._reached += group
+
+    @property
+    def _replaces(self) -> bool:
+        """Whether others come into the places of those that are restarted."""
+        return self._change.verb == "restart" and self._place.target.whole
+
+    def _done(self, observed: port.Observed) -> bool:
+        """Tell whether the endpoint has what an earlier holder asked for: then only the proof is missing."""
+        if self._replaces and "instance" in self._change.arguments:
+            chosen = deeds.chosen(observed, self._change.arguments)
+            return not {one.id for one in chosen} & set(self._change.ids)
+        return observed.intent == self._change.id
 
     def _groups(self, observed: port.Observed) -> Iterator[tuple[port.Instance, ...]]:
         """Yield the instances in the portions in which they are acted on."""
@@ -110,8 +126,7 @@ class Performance:
             await asyncio.sleep(_LOOK)
 
     def _good(self, observed: port.Observed, count: int) -> bool:
-        left = {one.id for one in observed.instances} & set(self._change.ids)
-        if self._change.verb == "restart" and self._place.target.whole and left:
+        if {one.id for one in observed.instances} & self._leaving:
             return False
         return not observed.changing and observed.settled == observed.present == observed.wanted >= count
 

@@ -80,14 +80,25 @@ class Swarm:
         """Restart by rolling the service, resize by its limits, which rolls it too; signal what this engine runs."""
         target = await self._id(self._client.called(service))
         if deed.verb == "signal":
-            await self._signal(service, deed)
-            return
-        if not deed.every:
+            ids = await self._here(service, deed)
+            await self._client.call("kill", "--signal", deed.signal, *ids)
+        elif deed.verb == "restart" and not deed.every:
+            await self._replace(service, deed)
+        else:
+            label = ("--label-add", f"{tasks.LABEL}={deed.intent}")
+            await self._update(service, (*_options(deed), *label, target), _always)
+
+    async def _replace(self, service: str, deed: port.Deed) -> None:
+        """End tasks politely: swarm puts others into their places."""
+        spec = await self._spec(self._client.called(service))
+        template = spec.task_template if spec else tasks.Template()
+        if template.restarts != "any":
             raise errors.Permanent(
-                f"target {self.name}: a swarm restarts a service as a whole; leave the instance out"
+                f"target {self.name}: {service} has the restart condition {template.restarts!r}, so swarm might not "
+                "replace the task; restart the whole service, or set `restart_policy.condition: any`"
             )
-        label = ("--label-add", f"{tasks.LABEL}={deed.intent}")
-        await self._update(service, (*_options(deed), *label, target), _always)
+        ids = await self._here(service, deed)
+        await self._client.call("stop", "--time", str(template.grace), *ids)
 
     async def _update(
         self, service: str, words: tuple[str, ...], done: Callable[[], Awaitable[bool]]
@@ -101,18 +112,17 @@ class Swarm:
         if answer.code:
             raise failures.read(f"target {self.name}: {service}", answer)
 
-    async def _signal(self, service: str, deed: port.Deed) -> None:
-        """Signal the tasks' containers; those on other nodes are out of this engine's reach."""
+    async def _here(self, service: str, deed: port.Deed) -> list[str]:
+        """Return the tasks' containers; those on other nodes are out of this engine's reach."""
         listing = ("ps", "--no-trunc", "--filter", "label=com.docker.swarm.task.id", "--format", _TASK)
         here = {row.task: row.id for row in await self._client.rows(_Container, *listing)}
         far = [one.name for one in deed.instances if one.id not in here]
         if far:
             raise errors.Permanent(
                 f"target {self.name}: {', '.join(far)} of {service} runs on another node; "
-                "signal it by a target that points at that node"
+                f"{deed.verb} it by a target that points at that node"
             )
-        ids = (here[one.id] for one in deed.instances)
-        await self._client.call("kill", "--signal", deed.signal, *ids)
+        return [here[one.id] for one in deed.instances]
 
     async def _told(self, target: str, count: int) -> bool:
         """Whether the surplus has been told to go.
@@ -125,13 +135,16 @@ class Swarm:
 
     async def why_not(self, service: str, most: int) -> str:
         theirs = self._client.called(service)
-        found = await self._client.rows(tasks.Service, "service", "inspect", "--format", "{{json .}}", theirs)
-        spec = next((one.spec for one in found if one.spec.name == theirs), None)
+        spec = await self._spec(theirs)
         if spec is None:
             return f"the swarm has no service {theirs}: `docker service ls` shows them"
         if spec.mode.replicated is None:
             return f"{theirs} is no replicated service and has no number: create it with `--mode replicated`"
         return preflight.fits(theirs, spec.task_template.need, most, await self._nodes())
+
+    async def _spec(self, name: str) -> tasks.Spec | None:
+        found = await self._client.rows(tasks.Service, "service", "inspect", "--format", "{{json .}}", name)
+        return next((one.spec for one in found if one.spec.name == name), None)
 
     async def _nodes(self) -> list[preflight.Node]:
         names = (await self._client.run("node", "ls", "--quiet")).split()

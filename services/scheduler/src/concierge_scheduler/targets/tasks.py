@@ -38,6 +38,12 @@ class Task(msgspec.Struct, frozen=True, rename="pascal"):
 
 class _Container(msgspec.Struct, frozen=True, rename="pascal"):
     hostname: str = ""
+    stop_grace_period: int = 10 * 10**9
+    """Nanoseconds."""
+
+
+class _Restart(msgspec.Struct, frozen=True, rename="pascal"):
+    condition: str = "any"
 
 
 class Reserved(msgspec.Struct, frozen=True, rename="pascal"):
@@ -49,14 +55,25 @@ class _Resources(msgspec.Struct, frozen=True, rename="pascal"):
     reservations: Reserved = Reserved()
 
 
-class _Template(msgspec.Struct, frozen=True, rename="pascal"):
+class Template(msgspec.Struct, frozen=True, rename="pascal"):
     container_spec: _Container = _Container()
+    restart_policy: _Restart | None = None
     resources: _Resources | None = None
 
     @property
     def need(self) -> preflight.Need:
         kept = self.resources.reservations if self.resources else Reserved()
         return preflight.Need(kept.memory_bytes, kept.nano_cpus)
+
+    @property
+    def restarts(self) -> str:
+        """When a task that has ended is replaced: `any`, `on-failure`, `none`."""
+        return self.restart_policy.condition if self.restart_policy else "any"
+
+    @property
+    def grace(self) -> int:
+        """Seconds from the polite to the hard end of a task."""
+        return self.container_spec.stop_grace_period // 10**9
 
 
 class _Replicated(msgspec.Struct, frozen=True, rename="pascal"):
@@ -67,11 +84,11 @@ class _Mode(msgspec.Struct, frozen=True, rename="pascal"):
     replicated: _Replicated | None = None
 
 
-class _Spec(msgspec.Struct, frozen=True, rename="pascal"):
+class Spec(msgspec.Struct, frozen=True, rename="pascal"):
     name: str
     labels: dict[str, str] | None = None
     mode: _Mode = _Mode()
-    task_template: _Template = _Template()
+    task_template: Template = Template()
 
 
 class _Update(msgspec.Struct, frozen=True, rename="pascal"):
@@ -82,7 +99,7 @@ class Service(msgspec.Struct, frozen=True, rename="pascal"):
     """A line of `docker service inspect`."""
 
     id: str = msgspec.field(name="ID")
-    spec: _Spec
+    spec: Spec
     update_status: _Update | None = None
 
 
