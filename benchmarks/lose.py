@@ -1,7 +1,7 @@
 """`lose`: scale steps and values that are lost or doubled while every part is killed with -9 at random moments.
 
 NATS, gateway, scheduler and forwarder run as processes, and are started again as soon as they are dead. Meanwhile
-problems are reported, one for each of many services, and values are published; KILLS=60 deaths. A step counts at an
+problems are reported, one for each of many services, and values are published; KILLS=40 deaths. A step counts at an
 endpoint that keeps every call, a value in the history of a real Zabbix.
 """
 
@@ -26,10 +26,10 @@ from concierge_proto import bus, errors, subjects
 from tests.integration.zabbix import own
 from tests.loop import crash, paper
 
-KILLS = int(os.environ.get("KILLS", "60"))
+KILLS = int(os.environ.get("KILLS", "40"))
 SEED = int(os.environ.get("SEED", "2017"))
-PAUSE = (0.2, 1.0)
-"""Seconds between two deaths, at least and at most."""
+PAUSE = (0.2, 6.0)
+"""Seconds between two deaths, at least and at most: at times too few to get anything done, at times enough."""
 EVERY = 0.1
 """Seconds from a value to the next."""
 AT_ONCE = 16
