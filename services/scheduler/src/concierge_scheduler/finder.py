@@ -1,6 +1,6 @@
 """Finds services by the labels of one target, and publishes what it found for everybody who routes by it.
 
-labels ──judge──▶ Found ──not what stands there──▶ events, then concierge_found/TARGET ──▶ the keeper adopts it
+labels ──judge──▶ the keeper adopts it ──not what stands there──▶ events, then concierge_found/TARGET
 """
 
 import asyncio
@@ -64,18 +64,18 @@ class Finder:
         """Look until cancelled. A target that does not answer changes nothing: what was found last counts."""
         while True:
             try:
-                await self.look(target, lease)
-                await adopt(found.policies(self._config, self._known))
+                await self.look(target, lease, adopt)
             except errors.ConciergeError as error:
                 log.info("target %s: labels: %s", self._target, error)
             except Exception:
                 log.exception("target %s: unexpected, looking for labels again later", self._target)
             await asyncio.sleep(self._every)
 
-    async def look(self, target: Labelled, lease: bus.Lease) -> None:
-        """Read the labels, and publish what is new in them."""
+    async def look(self, target: Labelled, lease: bus.Lease, adopt: Adopt) -> None:
+        """Read the labels; then let the keeper know, so that it is ready when others route by what is published."""
         seen = await target.labels()
         fresh = judge(self._target, self._config, seen, await self._taken())
+        await adopt(found.policies(self._config, fresh))
         if (fresh.services, fresh.refused) != (self._known.services, self._known.refused):
             await self._publish(fresh, lease)
 
@@ -120,7 +120,8 @@ class Finder:
             owner=f"labels on target {self._target}",
             at=datetime.now(UTC),
         )
-        key = identity.derive("labels", self._target, str(self._revision), one.what, one.service, one.detail)
+        before = self._known.at.isoformat()  # a revision begins at 0 again once everything was gone
+        key = identity.derive("labels", self._target, before, *one)
         await self._link.publish(self._link.pack(subjects.event(one.service, "control"), control, id=key))
 
 

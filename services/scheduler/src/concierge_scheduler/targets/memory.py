@@ -70,7 +70,8 @@ class Memory:
         return self.obstacles.get(service, "")
 
     def attend(self, names: Mapping[str, str]) -> None:
-        self.counts = {name: self.counts.get(name, 0) for name in names}
+        for name in names:
+            self.counts.setdefault(name, 0)
 
     async def labels(self) -> dict[str, dict[str, str]]:
         self._fail()
