@@ -1,4 +1,4 @@
-"""Gateway, scheduler and NATS as processes that are started again whenever they were killed, and who judges them."""
+"""Gateway, scheduler and NATS as processes that are started again whenever they were killed."""
 
 import asyncio
 import contextlib
@@ -6,24 +6,15 @@ import os
 import signal
 import socket
 import sys
-import time
-from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-import httpx
-import msgspec
-from nats.js import api
-
 from concierge_cli import nats
-from concierge_proto import bus, errors, identity, messages, settings, signature
-from concierge_proto.bus import journal, standing
+from concierge_proto import bus, settings
+from tests.loop import verdict
 
-PATIENCE = 90.0
 ROOT = Path(__file__).parents[2]
-KEY = "the-key-of-the-crash-tests"
-_LOOK = 0.25
 _CONFIG = """
 [nats]
 url = "{url}"
@@ -56,7 +47,7 @@ def free_port() -> int:
 def written(path: Path, url: str, port: int, places: Mapping[str, str], services: Mapping[str, str]) -> Path:
     """Write a configuration: `places` are targets with their lines, `services` are services with their target."""
     key = path.with_suffix(".key")
-    key.write_text(KEY)
+    key.write_text(verdict.KEY)
     text = _CONFIG.format(url=url, port=port, key=key)
     text += "".join(f"[targets.{name}]\n{lines}\n" for name, lines in places.items())
     for service, target in services.items():
@@ -69,8 +60,10 @@ def written(path: Path, url: str, port: int, places: Mapping[str, str], services
 class Part:
     """One process with fault points; its supervisor starts it again at once."""
 
-    def __init__(self, module: str, config: Path, folder: Path) -> None:
+    def __init__(self, module: str, config: Path, folder: Path, launcher: str = "tests.loop.fault") -> None:
         self._module = module
+        self._launcher = launcher
+        self._pid = 0
         self._config = config
         self._folder = folder
         self._deaths = 0
@@ -96,13 +89,14 @@ class Part:
 
     async def run(self) -> None:
         """Run it until cancelled; fail when it ends in any other way than by SIGKILL."""
-        command = (sys.executable, "-m", "tests.loop.fault", self._module, "--config", str(self._config))
+        command = (sys.executable, "-m", self._launcher, self._module, "--config", str(self._config))
         environ = {**os.environ, "FAULT": str(self._folder)}
         while True:
             with (self._folder / "log").open("ab") as log:
                 child = await asyncio.create_subprocess_exec(
                     *command, env=environ, cwd=ROOT, stdout=log, stderr=log, stdin=asyncio.subprocess.DEVNULL
                 )
+            self._pid = child.pid
             try:
                 code = await child.wait()
             finally:
@@ -111,6 +105,37 @@ class Part:
                 await child.wait()
             assert code == -signal.SIGKILL, f"{self._module} ended with {code}: {self.said}"
             self._deaths += 1
+
+    async def holds(self) -> None:
+        """Return once a scheduler has told that it holds its lease."""
+        async with asyncio.timeout(verdict.PATIENCE):
+            while not any("control" in line for line in self.passed):
+                await asyncio.sleep(0.05)
+
+    async def stops(self) -> None:
+        """Return once it is stopped by its rule."""
+        async with asyncio.timeout(verdict.PATIENCE):
+            while not self._pid or "\nState:\tT" not in self._status:
+                await asyncio.sleep(0.05)
+
+    def go_on(self) -> None:
+        os.kill(self._pid, signal.SIGCONT)
+
+    async def says(self, text: str) -> None:
+        """Return once its log holds this."""
+        async with asyncio.timeout(verdict.PATIENCE):
+            while text not in self.said:
+                await asyncio.sleep(0.1)
+
+    @property
+    def _status(self) -> str:
+        return Path(f"/proc/{self._pid}/status").read_text()
+
+    @property
+    def memory(self) -> int:
+        """Megabytes that it has taken at its most."""
+        found = self._status.partition("VmHWM:")[2]
+        return int(found.split()[0]) // 1024
 
     @property
     def said(self) -> str:
@@ -139,7 +164,7 @@ class Server:
 
     async def up(self) -> None:
         """Return once it runs for the first time."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(verdict.PATIENCE):
             while not self.lives:
                 await asyncio.sleep(0.02)
 
@@ -167,87 +192,6 @@ async def running(*parts: Part | Server) -> AsyncIterator[None]:
             if isinstance(part, Part):
                 error.add_note(f"{part.passed[-40:]}\n{part.said}")
         raise
-
-
-async def send(port: int, service: str, event: int) -> dict[str, Any]:
-    """Post a problem as Zabbix does: the same bytes again until they are taken."""
-    body = msgspec.json.encode(
-        {
-            "event_id": str(event),
-            "event_value": "1",
-            "event_name": "High load",
-            "event_severity": "4",
-            "host": f"service {service}",
-            "subject": "scale_out 1",
-            "action_id": "7",
-            "sent": "2026.11.22 10:00:00",
-        }
-    )
-    async with asyncio.timeout(PATIENCE), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
-        while True:
-            signed = signature.headers(KEY.encode(), f"m-{event}", int(time.time()), body)
-            with contextlib.suppress(httpx.TransportError):
-                answer = await http.post(
-                    "/webhooks/zabbix",
-                    content=body,
-                    headers={"content-type": "application/json", **signed},
-                    timeout=10,
-                )
-                if answer.status_code == httpx.codes.ACCEPTED:
-                    return dict(answer.json())
-                assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE, answer.text
-            await asyncio.sleep(0.2)
-
-
-async def settled(link: bus.Bus, service: str) -> None:
-    """Return when the step is done, all of it is told, and no command is left."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            with contextlib.suppress(errors.Temporary, TimeoutError):
-                found = await standing.document(link, service)
-                over = found.get("steps") and not (found.get("unsaid") or found.get("running"))
-                if over and not await _queued(link, service):
-                    return
-            await asyncio.sleep(_LOOK)
-
-
-async def attended(link: bus.Bus, services: Iterable[str]) -> None:
-    """Return once a scheduler has looked at these: what it stores from then on is about a command."""
-    wanted = set(services)
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            with contextlib.suppress(errors.Temporary):
-                if wanted <= set(await link.store("concierge_services").keys()):
-                    return
-            await asyncio.sleep(_LOOK)
-
-
-async def _queued(link: bus.Bus, service: str) -> int:
-    info = await link._js.stream_info("COMMANDS", subjects_filter=f"concierge.v1.command.*.{service}")
-    assert isinstance(info.state, api.StreamState)
-    return sum((info.state.subjects or {}).values())
-
-
-async def judge(link: bus.Bus, service: str, event: int) -> None:
-    """Hold the log to the promise: one problem, one step from 1 to 2, its whole story told once."""
-    told = [one async for one in link.history("EVENTS", f"concierge.v1.event.{service}.>")]
-    doubles = Counter(one.envelope.id for one in told)
-    assert set(doubles.values()) == {1}, doubles
-    correlation = identity.derive("incident", "zabbix", str(event))
-    assert {journal.correlation(one) for one in told} == {correlation}, told
-    events = [(one, journal.read(one)) for one in told]
-    ((_, trigger),) = [pair for pair in events if isinstance(pair[1], messages.Trigger)]
-    assert isinstance(trigger, messages.Trigger)
-    assert trigger.verdict == "command"
-    decisions = [(one, found) for one, found in events if isinstance(found, messages.Decision)]
-    ((acted, act),) = [pair for pair in decisions if pair[1].verdict == "act"]
-    assert (act.before, act.wanted, act.command_id) == (1, 2, trigger.commands[0])
-    assert acted.envelope.causation_id == act.command_id
-    others = {(one.verdict, one.reason) for _, one in decisions if one is not act}
-    assert others <= {("nothing", "already_applied")}, others
-    ((ended, outcome),) = [(one, found) for one, found in events if isinstance(found, messages.Outcome)]
-    assert (outcome.result, outcome.before, outcome.wanted, outcome.after) == ("converged", 1, 2, 2)
-    assert (outcome.command_id, ended.envelope.causation_id) == (act.command_id, act.id)
 
 
 async def together(work: Iterable[Coroutine[Any, Any, Part]]) -> list[Part]:

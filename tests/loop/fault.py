@@ -2,7 +2,8 @@
 
 A point is passed before and after each message that is stored, each acknowledgement and each call of Docker.
 `FAULT` names a folder: every point becomes a line of its file `passed`, and its file `rule` says where to kill -9,
-`PLACE:MOMENT:NUMBER`, and with `:PID` who is killed instead of the service itself. A rule is obeyed once.
+`PLACE:MOMENT:NUMBER`, and with `:PID` who is killed instead of the service itself, or `:STOP` that it is only stopped.
+A rule is obeyed once.
 """
 
 import asyncio
@@ -46,28 +47,29 @@ class Door:
         with self._one:
             line = f"{place}:{moment} {name}"
             _add(self._passed, line)
-            victim = self._victim(f"{place}:{moment}:")
-            if victim:
+            due = self._due(f"{place}:{moment}:")
+            if due is not None:
                 _add(self._passed, f"killed {line}")
-                os.kill(victim, signal.SIGKILL)
+                number = signal.SIGSTOP if due == "STOP" else signal.SIGKILL
+                os.kill(int(due) if due.isdigit() else os.getpid(), number)
 
     def asked_for(self, kind: str) -> bool:
         """Return whether the rule names points of this kind."""
         return self._rule.exists() and self._rule.read_text().startswith(kind)
 
-    def _victim(self, kind: str) -> int:
-        """Count, and return the pid that is due; 0: nobody's."""
+    def _due(self, kind: str) -> str | None:
+        """Count, and return what the rule has behind its number when that is reached."""
         rule = self._rule.read_text() if self._rule.exists() else ""
         if rule != self._obeyed:
             self._obeyed, self._count = rule, 0
         if not rule.startswith(kind):
-            return 0
+            return None
         self._count += 1
-        number, _, pid = rule.removeprefix(kind).partition(":")
+        number, _, rest = rule.removeprefix(kind).partition(":")
         if self._count < int(number):
-            return 0
+            return None
         self._rule.unlink()
-        return int(pid or os.getpid())
+        return rest
 
 
 def _add(path: Path, line: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from concierge_proto import bus, settings
 from tests import containers, peer
-from tests.loop import crash, paper
+from tests.loop import crash, paper, verdict
 
 SPARE = 2
 """Points tried beyond those of an undisturbed run: a restart passes some of its own."""
@@ -34,8 +34,8 @@ def count(passed: Iterable[str]) -> dict[str, int]:
 
 async def prove(link: bus.Bus, folder: Path, service: str, event: int) -> None:
     """Judge the log and the endpoint: it may be called again, with the same number for the same reason."""
-    await crash.settled(link, service)
-    await crash.judge(link, service, event)
+    await verdict.settled(link, service)
+    await verdict.judge(link, service, event)
     calls = paper.calls(folder, service)
     assert len(set(calls)) == 2, calls
     assert calls[-1][1] == 2
@@ -50,7 +50,7 @@ async def test_the_scheduler_dies_at_each_point(link: bus.Bus, nats_url: str, tm
     async def one(number: int, rule: str) -> crash.Part:
         name = names[number]
         paper.begin(tmp_path / name, name)
-        await crash.send(port, name, number)
+        await verdict.send(port, name, number)
         own = crash.written(tmp_path / f"{name}.toml", nats_url, port, {name: places[name]}, {name: name})
         part = crash.Part("concierge_scheduler", own, tmp_path / f"scheduler-{name}").kill_at(rule)
         async with crash.running(part):
@@ -76,9 +76,9 @@ async def test_the_gateway_dies_at_each_point(link: bus.Bus, nats_url: str, tmp_
         own = crash.written(tmp_path / f"{name}.toml", nats_url, port, place, services)
         part = crash.Part("concierge_gateway", own, tmp_path / f"gateway-{name}").kill_at(rule)
         async with crash.running(part):
-            await crash.send(port, name, number)
-            await crash.settled(link, name)
-            await crash.send(port, name, number)  # the sender never heard of the first answer
+            await verdict.send(port, name, number)
+            await verdict.settled(link, name)
+            await verdict.send(port, name, number)  # the sender never heard of the first answer
             await prove(link, tmp_path / "paper", name, number)
         return part
 
@@ -123,10 +123,10 @@ async def nats_dies(folder: Path, victim: str, moment: str, numbers: Sequence[in
     async with crash.running(server):
         await server.up()
         async with crash.linked(server.url) as link, crash.running(*parts.values()):
-            await crash.attended(link, names)
+            await verdict.attended(link, names)
             for number, name in zip(numbers, names, strict=True):
                 parts[victim].kill_at(f"bus:{moment}:{number}:{server.pid}")
-                await crash.send(port, name, number)
+                await verdict.send(port, name, number)
                 await prove(link, folder / "paper", name, number)
                 if not parts[victim].obeyed:
                     return parts[victim]
@@ -144,15 +144,15 @@ async def test_the_scheduler_dies_at_each_call_of_docker(
 
     async def one(number: int, rule: str) -> crash.Part:
         name = names[number]
-        await crash.send(port, name, number)
+        await verdict.send(port, name, number)
         (tmp_path / name).mkdir()
         async with containers.compose(tmp_path / name, {name: {}}, [name]) as target:
             place = {name: compose_of(target)}
             own = crash.written(tmp_path / f"{name}.toml", nats_url, port, place, {name: name})
             part = crash.Part("concierge_scheduler", own, tmp_path / f"scheduler-{name}").kill_at(rule)
             async with crash.running(part):
-                await crash.settled(link, name)
-                await crash.judge(link, name, number)
+                await verdict.settled(link, name)
+                await verdict.judge(link, name, number)
             assert await states(target.project) == ["running"] * 2
         return part
 
