@@ -117,6 +117,7 @@ def test_a_refusal_is_for_good() -> None:
 def test_a_redirect_is_seen() -> None:
     reply = {"response": "failed", "redirect": {"revision": 1, "address": "10.0.0.2:10051"}}
     assert packets.redirect(reply) == packets.Redirect("10.0.0.2:10051")
+    assert packets.redirect({"response": "failed", "redirect": {"revision": 1, "reset": True}}) == ("",)
     assert packets.redirect({"response": "success"}) is None
 
 

@@ -107,6 +107,16 @@ async def test_a_redirect_is_followed_and_remembered_for_that_host() -> None:
             assert (len(first.requests), len(second.requests)) == (1, 2)
 
 
+async def test_a_proxy_that_hears_no_server_sends_us_to_any_other() -> None:
+    lost = trappers.reply(response="failed", redirect={"revision": 1, "reset": True})
+    async with trappers.trapper(lambda _: lost) as first, trappers.trapper() as second:
+        door = trapper.Trapper([first.address, second.address], 5)
+        door._moved["h"] = first.address
+        assert await door.deliver("h", ROWS[:1]) == 1
+        assert await door.deliver("h", ROWS[:1]) == 1
+        assert (len(first.requests), len(second.requests)) == (1, 2)
+
+
 async def test_a_circle_of_redirects_ends() -> None:
     def round_and_round(_: dict[str, Any]) -> bytes:
         return trappers.reply(response="failed", redirect={"revision": 1, "address": fake.address})

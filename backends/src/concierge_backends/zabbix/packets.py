@@ -34,9 +34,10 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
 
 class Redirect(NamedTuple):
-    """The host belongs to another node or proxy."""
+    """The host belongs to another proxy of a group."""
 
     address: str
+    """Of that proxy; "" where this one cannot tell, since it hears no server: any other may."""
 
 
 def sendable(time_ns: int, now: float) -> bool:
@@ -122,9 +123,11 @@ def answer(body: bytes) -> dict[str, Any]:
 
 def redirect(reply: dict[str, Any]) -> Redirect | None:
     found = reply.get("redirect")
-    if isinstance(found, dict) and isinstance(found.get("address"), str):
-        return Redirect(found["address"])
-    return None
+    if not isinstance(found, dict):
+        return None
+    if found.get("reset"):
+        return Redirect("")
+    return Redirect(found["address"]) if isinstance(found.get("address"), str) else None
 
 
 def processed(reply: dict[str, Any]) -> int:

@@ -123,10 +123,18 @@ class Trapper:
             moved = packets.redirect(reply)
             if not moved:
                 return reply
-            self._moved[host] = moved.address
-            known = [moved.address]
+            known = self._follow(host, moved.address)
         self._moved.pop(host, None)
         raise errors.Temporary(f"host {host}: Zabbix redirected {HOPS} times, last to {known[0]}", 10)
+
+    def _follow(self, host: str, address: str) -> list[str]:
+        """Remember where a host is now; return whom to ask next: without an address those who have not just answered."""
+        if address:
+            self._moved[host] = address
+            return [address]
+        self._moved.pop(host, None)
+        answered, *others = self._nodes.servers
+        return [*others, answered]
 
     def _known(self, host: str) -> list[str]:
         moved = self._moved.get(host)
