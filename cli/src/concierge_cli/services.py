@@ -108,8 +108,8 @@ def _row(
         called=policy.name or name,
         origin=origin,
         keys={
-            field.name: Key(value=getattr(policy, field.name), origin=set_by.get(field.name, "default"))
-            for field in msgspec.structs.fields(policy)
+            key: Key(value=value, origin=set_by.get(key, "default"))
+            for key, value in msgspec.to_builtins(policy, enc_hook=_written).items()
         },
     )
 
@@ -128,7 +128,12 @@ def page(one: Row | Refusal) -> Text:
     return text
 
 
-def _said(value: object) -> str:
+def _written(value: object) -> object:
+    """Return a duration or a size as it stands in the file."""
     if isinstance(value, settings.Duration):
         return f"{value:g}s"
+    return int(value) if isinstance(value, settings.Size) else value
+
+
+def _said(value: object) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
