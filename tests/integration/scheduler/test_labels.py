@@ -145,6 +145,31 @@ async def test_a_target_that_does_not_answer_takes_nothing_away(scene: Scene) ->
     assert "labels_gone" not in scene.ear.controls
 
 
+class Hanging(memory.Memory):
+    """Its labels are asked for, and never come."""
+
+    async def labels(self) -> dict[str, dict[str, str]]:
+        await asyncio.Event().wait()
+        return {}
+
+
+async def test_labels_that_never_come_stop_nobody(link: bus.Bus) -> None:
+    target = Hanging("shop", {})
+    target.counts["own"] = 1
+    async with stage.hearing(link, "own") as ear, keeping(link, target):
+        await stage.send(link, stage.command(service="own"))
+        await ear.until(lambda: ear.outcomes)
+    assert target.counts == {"own": 2}
+
+
+async def test_what_nobody_can_read_is_written_anew(link: bus.Bus) -> None:
+    await link.store(found.BUCKET).put("shop", b"garbage")
+    target = stage.place(own=1, web=1)
+    target.labelled = {"web": said()}
+    async with stage.hearing(link) as ear, keeping(link, target):
+        await ear.until(lambda: "labels_found" in ear.controls)
+
+
 async def test_the_next_holder_knows_them_before_it_can_ask(link: bus.Bus) -> None:
     target = stage.place(own=1, web=1)
     target.labelled = {"web": said()}

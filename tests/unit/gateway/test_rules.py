@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,6 +101,13 @@ class TestActions:
         assert judged.command is None
         assert judged.trigger.verdict == "bad_action"
         assert "needs a whole number" in judged.trigger.detail
+
+    def test_so_is_a_rules_own_that_came_by_a_label(self) -> None:
+        rule = settings.Rule(action="scale_out many")
+        api = msgspec.structs.replace(CONFIG.services["api"], rules=(rule,))
+        config = msgspec.structs.replace(CONFIG, services={"api": api})
+        judged = rules.judge(trigger(service="api"), config, rules.Past(), NOW)
+        assert (judged.command, judged.trigger.verdict) == (None, "bad_action")
 
 
 class TestCommand:

@@ -57,6 +57,6 @@ def test_a_process_has_no_labels() -> None:
         settings.parse(tree, "test")
 
 
-def test_what_nobody_can_read_is_said() -> None:
-    with pytest.raises(errors.Malformed, match="concierge_found"):
-        found.decode(b"{}")
+def test_what_nobody_can_read_says_nothing() -> None:
+    assert not found.decode("shop", b"{}").services
+    assert not found.decode("shop", b"\xff").services

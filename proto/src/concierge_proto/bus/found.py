@@ -8,6 +8,7 @@ The file wins: a service that it names is its own. Of two targets with a service
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -30,15 +31,17 @@ async def read(link: bus.Bus, config: settings.Settings) -> dict[str, messages.F
     """Return what was found on each target whose labels the file allows."""
     store = link.store(BUCKET)
     entries = {target: await store.get(target) for target in listening(config)}
-    return {target: decode(entry.value) for target, entry in entries.items() if entry}
+    return {target: decode(target, entry.value) for target, entry in entries.items() if entry}
 
 
-def decode(value: bytes) -> messages.Found:
-    """Raises Malformed."""
+def decode(target: str, value: bytes) -> messages.Found:
+    """Return a target's value; one that nobody can read says nothing, and is soon written anew."""
     try:
-        return msgspec.json.decode(value, type=messages.Found)
+        found = msgspec.json.decode(value, type=messages.Found)
     except msgspec.MsgspecError as error:
-        raise errors.Malformed(f"{BUCKET}: {error}") from error
+        log.warning("%s/%s: %s", BUCKET, target, error)
+        return messages.Found(target=target, at=datetime.now(UTC))
+    return msgspec.structs.replace(found, target=target)
 
 
 def policies(config: settings.Settings, found: messages.Found) -> dict[str, settings.Service]:
@@ -100,5 +103,5 @@ class Catalogue:
                 log.info("labels: %s", error)
             except errors.Permanent as error:
                 log.warning("labels: %s", error)
-                self.ready.set()  # the file's own services must not wait for what nobody can read
+                self.ready.set()  # the file's own services do not wait for what the bus refuses
             await asyncio.sleep(EVERY)

@@ -53,7 +53,7 @@ class Finder:
         entry = await self._store.get(self._target)
         self._revision = entry.revision if entry else 0
         if entry:
-            self._known = found.decode(entry.value)
+            self._known = found.decode(self._target, entry.value)
         return found.policies(self._config, self._known)
 
     def why_not(self, service: str) -> str:
