@@ -1,6 +1,6 @@
 """`control`: a webhook until it is stored, a command until Docker's child starts, a thousand services at rest.
 
-REPEATS=100 commands; REST=65 seconds of rest. Parts by name: `PARTS=webhook,start,idle`.
+REPEATS=100 commands; REST=35 seconds of rest, twice. Parts by name: `PARTS=webhook,start,idle`.
 """
 
 import asyncio

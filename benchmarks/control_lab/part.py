@@ -34,9 +34,9 @@ class Part(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def child(*words: str, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run `python WORDS` while the context is open."""
+    """Run `python WORDS` while the context is open, and no longer than this process."""
     started = await asyncio.create_subprocess_exec(
-        *(sys.executable, *words),
+        *("setpriv", "--pdeathsig", "TERM", sys.executable, *words),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={**os.environ, **variables},

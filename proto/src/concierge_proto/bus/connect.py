@@ -118,9 +118,12 @@ class Bus:
     @contextlib.asynccontextmanager
     async def listening(self, subject: str) -> AsyncIterator[AsyncIterator[worker.Delivery]]:
         """Hear what is said on `subject` from now on, unacknowledged; at most 1,024 wait."""
-        subscription = await self._client.subscribe(subject, pending_msgs_limit=1024)
+        heard: asyncio.Queue[nats.aio.msg.Msg] = asyncio.Queue(
+            1
+        )  # nats-py's own iterator makes a task for each
+        subscription = await self._client.subscribe(subject, cb=heard.put, pending_msgs_limit=1024)
         try:
-            yield (worker.Delivery(message) async for message in subscription.messages)
+            yield _deliveries(heard)
         finally:
             with contextlib.suppress(nats.errors.Error):
                 await subscription.unsubscribe()
@@ -153,6 +156,11 @@ class Bus:
             raise errors.Temporary("flush: not connected to NATS")
         with failures.translated("flush"):
             await self._client.flush(timeout=2)
+
+
+async def _deliveries(heard: asyncio.Queue[nats.aio.msg.Msg]) -> AsyncIterator[worker.Delivery]:
+    while True:
+        yield worker.Delivery(await heard.get())
 
 
 @contextlib.asynccontextmanager
