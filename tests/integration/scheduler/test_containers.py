@@ -12,36 +12,33 @@ ROOM = settings.Room(max_cpus=2.0, max_memory=settings.Size(512 * 1024**2))
 LIMITS = "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}}"
 
 
-async def test_resize_then_out_then_restart(link: bus.Bus, tmp_path: Path) -> None:
-    """The container that comes later gets the size, and a restart keeps number, size and ids."""
+async def test_resize_then_made_anew_then_restart(link: bus.Bus, tmp_path: Path) -> None:
+    """A container that somebody makes anew gets the size again, and a restart keeps number, size and id."""
     peer.need("docker")
     services = {"web": stage.policy(resize=ROOM, converge=30.0)}
+    file = str(tmp_path / "compose.yaml")
     async with (
         containers.compose(tmp_path, {"web": {}}, ["web"]) as project,
         compose.open("shop", project, services, "") as target,
         stage.hearing(link) as ear,
         stage.keeping(link, target, services, watch=0.5),
     ):
+        (old,) = (await target.read())["web"].instances
         await stage.send(link, stage.command("resize", 0, arguments={"cpus": "0.5", "memory": "67108864"}))
         await ear.until(lambda: ear.outcomes)
-        await stage.send(link, stage.command("scale_out", 1, problem="zabbix/2"))
-        await ear.until(lambda: len(ear.outcomes) == 3)
-        ids = [one.id for one in (await target.read())["web"].instances]
-        assert await containers.docker("inspect", "--format", LIMITS, *ids) == "\n".join(
-            ["500000000 67108864"] * 2
-        )
-        started = await containers.docker("inspect", "--format", "{{.State.StartedAt}}", *ids)
+        words = ("compose", "--project-name", project.project, "--file", file, "up", "--detach")
+        await containers.docker(*words, "--force-recreate", "--timeout", "1", "web")
+        await ear.until(lambda: len(ear.outcomes) == 2)
+        (new,) = (await target.read())["web"].instances
+        assert await containers.docker("inspect", "--format", LIMITS, new.id) == "500000000 67108864"
+        started = await containers.docker("inspect", "--format", "{{.State.StartedAt}}", new.id)
         await stage.send(link, stage.command("restart", 0))
-        await ear.until(lambda: len(ear.outcomes) == 4)
-        assert [one.id for one in (await target.read())["web"].instances] == ids
-        again = await containers.docker("inspect", "--format", "{{.State.StartedAt}}", *ids)
-    assert not set(started.split()) & set(again.split())
-    assert [(one.verb, one.result) for one in ear.outcomes] == [
-        ("resize", "converged"),
-        ("", "converged"),
-        ("resize", "converged"),
-        ("restart", "converged"),
-    ]
+        await ear.until(lambda: len(ear.outcomes) == 3)
+        assert [one.id for one in (await target.read())["web"].instances] == [new.id] != [old.id]
+        assert await containers.docker("inspect", "--format", "{{.State.StartedAt}}", new.id) != started
+        assert await containers.docker("inspect", "--format", LIMITS, new.id) == "500000000 67108864"
+    verbs = [(one.verb, one.result) for one in ear.outcomes]
+    assert verbs == [("resize", "converged"), ("resize", "converged"), ("restart", "converged")]
 
 
 async def test_one_task_of_a_swarm_is_restarted_alone(link: bus.Bus) -> None:

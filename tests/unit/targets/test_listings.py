@@ -1,5 +1,6 @@
 """From the lines that docker prints to instances: no engine, no clock."""
 
+import math
 from typing import Any
 
 import msgspec
@@ -28,6 +29,21 @@ def test_compose_reads_health_from_the_status() -> None:
     }
     for status, expected in healthy.items():
         assert compose.observed("web", [row("shop-web-1", status=status)]).instances[0].healthy is expected
+
+
+def test_compose_reads_how_young_a_container_is() -> None:
+    ages = {
+        "Up Less than a second": 1.0,
+        "Up 1 second": 2.0,
+        "Up 59 seconds (healthy)": 60.0,
+        "Up About a minute": math.inf,
+        "Up 2 hours": math.inf,
+        "Restarting (1) 2 seconds ago": math.inf,
+    }
+    for status, expected in ages.items():
+        assert (
+            compose.observed("web", [row("shop-web-1", status=status)]).instances[0].younger_than == expected
+        )
 
 
 def test_compose_sorts_by_number() -> None:

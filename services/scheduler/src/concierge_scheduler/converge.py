@@ -23,6 +23,7 @@ from concierge_proto import bus, errors, identity, messages, settings
 from concierge_scheduler.bounds import View
 from concierge_scheduler.presence import Presence
 from concierge_scheduler.state import Change
+from concierge_scheduler.steady import Steadiness
 from concierge_scheduler.stillness import Stillness
 from concierge_scheduler.survey import Sight, Survey
 from concierge_scheduler.targets import port
@@ -152,12 +153,13 @@ class Convergence:
         return _Found(self._place.view(self._service, self._policy, sight))
 
     async def _poll(self) -> _Found:
-        deadline, pause, good_at = time.monotonic() + self._policy.converge, _FIRST_LOOK, None
-        stillness = Stillness(self._change)
+        deadline, pause = time.monotonic() + self._policy.converge, _FIRST_LOOK
+        stillness, steadiness = Stillness(self._change), Steadiness()
         while True:
-            found = await self._look()
+            asked, found = time.monotonic(), await self._look()
             now = time.monotonic()
-            good_at = (good_at or now) if self._good(found) else None
+            steadiness.note(found.observed if self._good(found) else None, asked, now)
+            good_at = steadiness.since
             if good_at is not None and now - good_at >= self._policy.settle:
                 return _Found(found.view, good_at)
             if now >= deadline:

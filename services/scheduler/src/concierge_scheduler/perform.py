@@ -15,6 +15,7 @@ from concierge_proto import errors, identity, messages, settings
 from concierge_scheduler import deeds
 from concierge_scheduler.converge import Ended, LeaseLost, Place
 from concierge_scheduler.state import Change
+from concierge_scheduler.steady import Steadiness
 from concierge_scheduler.targets import port
 
 log = logging.getLogger(__name__)
@@ -114,12 +115,13 @@ class Performance:
 
     async def _proven(self, count: int) -> None:
         """Return when all run well and have done so for `settle`."""
-        deadline, good_at = time.monotonic() + self._policy.converge, None
+        deadline, steadiness = time.monotonic() + self._policy.converge, Steadiness()
         while True:
-            observed = await self._look()
+            asked, observed = time.monotonic(), await self._look()
             now = time.monotonic()
-            good_at = (good_at or now) if observed is not None and self._good(observed, count) else None
-            if good_at is not None and now - good_at >= self._policy.settle:
+            good = observed is not None and self._good(observed, count)
+            steadiness.note(observed if good else None, asked, now)
+            if steadiness.since is not None and now - steadiness.since >= self._policy.settle:
                 return
             if now >= deadline:
                 raise _Trouble("timed_out", _shortfall(observed, count))

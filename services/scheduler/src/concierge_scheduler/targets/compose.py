@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import math
+import re
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -185,6 +187,14 @@ def _words(deed: port.Deed) -> list[str]:
     return ["update", *cpus, *(["--memory", str(deed.memory), *swap] if deed.memory else [])]
 
 
+def _younger_than(status: str) -> float:
+    """Read it from `Up 3 seconds (healthy)`; docker says minutes only in round numbers."""
+    words = re.match(r"Up (Less than a|\d+) seconds?\b", status)
+    if words is None:
+        return math.inf
+    return float(words[1]) + 1 if words[1].isdigit() else 1.0
+
+
 def _instance(row: Row) -> port.Instance:
     return port.Instance(
         id=row.id,
@@ -193,4 +203,5 @@ def _instance(row: Row) -> port.Instance:
         running=row.state == "running",
         healthy=not row.status.endswith(ILL),
         detail=row.status,
+        younger_than=_younger_than(row.status),
     )

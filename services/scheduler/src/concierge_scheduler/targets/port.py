@@ -1,5 +1,6 @@
 """What the scheduler needs of a Docker endpoint: read everything at once, set an absolute number."""
 
+import math
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -18,6 +19,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """True also where no health check is defined."""
     detail: str = ""
     """The endpoint's own words for its state."""
+    younger_than: float = math.inf
+    """It has run for less than so many seconds; infinite: not told, or long enough. Another life has another id else."""
 
 
 class Observed(msgspec.Struct, frozen=True, kw_only=True):
