@@ -124,7 +124,7 @@ class Part:
     async def says(self, text: str) -> None:
         """Return once its log holds this."""
         async with asyncio.timeout(verdict.PATIENCE):
-            while text not in self.said:
+            while text not in self.log:
                 await asyncio.sleep(0.1)
 
     @property
@@ -138,15 +138,22 @@ class Part:
         return int(found.split()[0]) // 1024
 
     @property
+    def log(self) -> str:
+        return (self._folder / "log").read_text(errors="replace")
+
+    @property
     def said(self) -> str:
-        return (self._folder / "log").read_text(errors="replace")[-3000:]
+        """The last that it said."""
+        return self.log[-3000:]
 
 
 class Server:
     """A nats-server that is started again on its port, with what it has stored."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, away: float = 0.0) -> None:
+        """`away`: seconds between a death and the next life."""
         self._folder = folder
+        self._away = away
         self._port = free_port()
         self.url = f"nats://127.0.0.1:{self._port}"
         self.pid = 0
@@ -161,6 +168,7 @@ class Server:
                 self.lives += 1
                 while _lives(self.pid):
                     await asyncio.sleep(0.05)
+            await asyncio.sleep(self._away)
 
     async def up(self) -> None:
         """Return once it runs for the first time."""

@@ -32,15 +32,6 @@ def count(passed: Iterable[str]) -> dict[str, int]:
     return {place: before.count(place) for place in sorted(set(before))}
 
 
-async def prove(link: bus.Bus, folder: Path, service: str, event: int) -> None:
-    """Judge the log and the endpoint: it may be called again, with the same number for the same reason."""
-    await verdict.settled(link, service)
-    await verdict.judge(link, service, event)
-    calls = paper.calls(folder, service)
-    assert len(set(calls)) == 2, calls
-    assert calls[-1][1] == 2
-
-
 @pytest.mark.timeout(240)
 async def test_the_scheduler_dies_at_each_point(link: bus.Bus, nats_url: str, tmp_path: Path) -> None:
     port, names = crash.free_port(), [f"s{number}" for number in range(40)]
@@ -54,7 +45,7 @@ async def test_the_scheduler_dies_at_each_point(link: bus.Bus, nats_url: str, tm
         own = crash.written(tmp_path / f"{name}.toml", nats_url, port, {name: places[name]}, {name: name})
         part = crash.Part("concierge_scheduler", own, tmp_path / f"scheduler-{name}").kill_at(rule)
         async with crash.running(part):
-            await prove(link, tmp_path / name, name, number)
+            await verdict.prove(link, tmp_path / name, name, number)
         return part
 
     async with crash.running(crash.Part("concierge_gateway", config, tmp_path / "gateway")):
@@ -79,7 +70,7 @@ async def test_the_gateway_dies_at_each_point(link: bus.Bus, nats_url: str, tmp_
             await verdict.send(port, name, number)
             await verdict.settled(link, name)
             await verdict.send(port, name, number)  # the sender never heard of the first answer
-            await prove(link, tmp_path / "paper", name, number)
+            await verdict.prove(link, tmp_path / "paper", name, number)
         return part
 
     for name in names:
@@ -127,7 +118,7 @@ async def nats_dies(folder: Path, victim: str, moment: str, numbers: Sequence[in
             for number, name in zip(numbers, names, strict=True):
                 parts[victim].kill_at(f"bus:{moment}:{number}:{server.pid}")
                 await verdict.send(port, name, number)
-                await prove(link, folder / "paper", name, number)
+                await verdict.prove(link, folder / "paper", name, number)
                 if not parts[victim].obeyed:
                     return parts[victim]
     pytest.fail(f"{victim}: more points than services")

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from nats.js import api
 
 from concierge_proto import bus, errors, identity, messages, signature
 from concierge_proto.bus import journal, standing
+from tests.loop import paper
 
 PATIENCE = 90.0
 KEY = "the-key-of-the-crash-tests"
@@ -117,3 +119,12 @@ async def judge(link: bus.Bus, service: str, event: int) -> None:
     ((ended, outcome),) = [(one, found) for one, found in events if isinstance(found, messages.Outcome)]
     assert (outcome.result, outcome.before, outcome.wanted, outcome.after) == ("converged", 1, 2, 2)
     assert (outcome.command_id, ended.envelope.causation_id) == (act.command_id, act.id)
+
+
+async def prove(link: bus.Bus, folder: Path, service: str, event: int) -> None:
+    """Judge the log and the endpoint: it may be called again, with the same number for the same reason."""
+    await settled(link, service)
+    await judge(link, service, event)
+    calls = paper.calls(folder, service)
+    assert len(set(calls)) == 2, calls
+    assert calls[-1][1] == 2
