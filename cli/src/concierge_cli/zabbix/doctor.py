@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from concierge_backends.zabbix import api
+from concierge_backends.zabbix import api, clusters
 from concierge_backends.zabbix import doctor as clinic
 from concierge_cli import output
 from concierge_cli.zabbix import options
@@ -65,7 +65,7 @@ def _of(first: clinic.Patient, cluster: str, url: str) -> clinic.Patient:
     """Return the same configuration as a further cluster sees it; raise Permanent where there is none of that name."""
     if not cluster:
         return first
-    config = clinic.of_cluster(first.config, cluster)
+    config = clusters.of(first.config, cluster)
     return first._replace(config=config, url=url or config.monitoring.zabbix.api_url, cluster=cluster)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from concierge_backends.zabbix import provision
+from concierge_backends.zabbix import clusters, provision
 from concierge_cli import output
 from concierge_cli.zabbix import changes, options
 from concierge_proto import errors, settings
@@ -20,10 +20,11 @@ def plan(
     user: options.User = "Admin",
     token_file: options.TokenFile = None,
     source: options.Source = "",
+    cluster: options.Cluster = "",
     json: output.Json = False,
 ) -> None:
     """Show what `apply` would change; writes nothing."""
-    _run(context, url, user, token_file, source, json=json, dry_run=True)
+    _run(context, url, user, token_file, source, cluster, json=json, dry_run=True)
 
 
 def apply(
@@ -32,13 +33,16 @@ def apply(
     user: options.User = "Admin",
     token_file: options.TokenFile = None,
     source: options.Source = "",
+    cluster: options.Cluster = "",
     json: output.Json = False,
 ) -> None:
     """Make it so, on an empty server or a used one. A second time changes nothing.
 
+    With --cluster a further one of monitoring.clusters, whose problems ask for nothing: it only hears the same values.
+
     concierge zabbix apply --url https://zabbix.example/ --user Admin
     """
-    _run(context, url, user, token_file, source, json=json, dry_run=False)
+    _run(context, url, user, token_file, source, cluster, json=json, dry_run=False)
 
 
 def _run(
@@ -47,12 +51,13 @@ def _run(
     user: str,
     token_file: Path | None,
     source: str,
+    cluster: str,
     *,
     json: bool,
     dry_run: bool,
 ) -> None:
-    config = context.obj.load()
-    login = options.login(user, token_file)
+    config = clusters.of(context.obj.load(), cluster)
+    login = options.login(user, token_file, cluster)
     name = options.source_of(config, source)
     secret = config.gateway.sources[name].secret_file
     found = asyncio.run(
@@ -65,6 +70,7 @@ def _run(
             gateway_url=options.gateway_url(config),
             source=name,
             secret=settings.read_secret(secret, f"gateway.sources.{name}.secret_file")[0],
+            asks=not cluster,
             dry_run=dry_run,
         ),
     )
@@ -76,6 +82,7 @@ def destroy(
     url: options.Url = "",
     user: options.User = "Admin",
     token_file: options.TokenFile = None,
+    cluster: options.Cluster = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
     json: output.Json = False,
 ) -> None:
@@ -83,8 +90,8 @@ def destroy(
 
     What it would take is shown first, and asked about. Cut off, it goes on from there the next time.
     """
-    config = context.obj.load()
-    login = options.login(user, token_file)
+    config = clusters.of(context.obj.load(), cluster)
+    login = options.login(user, token_file, cluster)
     end = partial(provision.destroy, config, url=url or config.monitoring.zabbix.api_url, login=login)
     if not yes:
         _ask(asyncio.run(end(dry_run=True)), json=json)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from concierge_backends.zabbix import doctor, names, packets, trapper
+from concierge_backends.zabbix import clusters, doctor, names, packets, trapper
 from concierge_backends.zabbix.doctor import access, road, tokens
 from concierge_backends.zabbix.provision import people
 from tests.integration.zabbix.conftest import SECRET, Apply
@@ -121,7 +121,7 @@ def further(ward: Ward, **changed: Any) -> doctor.Patient:
     monitoring = msgspec.structs.replace(
         ward.patient.config.monitoring, clusters={"second": config.monitoring.zabbix}
     )
-    config = doctor.of_cluster(msgspec.structs.replace(config, monitoring=monitoring), "second")
+    config = clusters.of(msgspec.structs.replace(config, monitoring=monitoring), "second")
     return ward.patient._replace(config=config, cluster="second")
 
 
@@ -135,6 +135,7 @@ async def test_a_further_cluster_is_examined_too_and_must_ask_for_no_steps(ward:
     assert "is enabled here too" in odd[f"{SERVICE}: action 'Concierge {SERVICE}: High load of {SERVICE}'"]
     assert "monitoring.clusters.second.keeper_token_file is not set" in odd["host keeper"]
     assert f"{SERVICE}: items" in {one.check for one in found}
+    assert "run `concierge zabbix apply --cluster second`" in {one.remedy for one in found}
 
     away = further(ward, servers=(NOBODY,))
     (bad,) = [one async for one in doctor.walk(away, login, tried=False) if one.state == "broken"]

@@ -11,10 +11,10 @@ from msgspec import structs
 
 from concierge_backends.zabbix import api
 from concierge_backends.zabbix.doctor import access, finding, load, probe, recipient, road, tokens
-from concierge_backends.zabbix.doctor.finding import Finding, Patient, of_cluster
+from concierge_backends.zabbix.doctor.finding import Finding, Patient
 from concierge_proto import errors
 
-__all__ = ["Finding", "Patient", "of_cluster", "walk"]
+__all__ = ["Finding", "Patient", "walk"]
 
 FRONT_END = "see that the front end runs and api_url is its address; then the user and the password"
 RIGHTS = "call as a super admin"
@@ -31,7 +31,11 @@ async def walk(patient: Patient, login: api.Login, *, tried: bool = True) -> Asy
         tried: Also try the road with a value, on an item, a trigger and an action that are removed again.
     """
     async for found in _walk(patient, login, tried=tried):
-        yield structs.replace(found, cluster=patient.cluster)
+        yield structs.replace(found, cluster=patient.cluster, remedy=_aimed(found.remedy, patient.cluster))
+
+
+def _aimed(remedy: str, cluster: str) -> str:
+    return remedy.replace(road.APPLY, f"{road.APPLY[:-1]} --cluster {cluster}`") if cluster else remedy
 
 
 async def _walk(patient: Patient, login: api.Login, *, tried: bool) -> AsyncGenerator[Finding, None]:

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from concierge_proto import errors, settings
+from concierge_proto import settings
 
 State = Literal["ok", "warning", "broken"]
 
@@ -60,15 +60,3 @@ def warning(check: str, detail: str, remedy: str) -> Finding:
 
 def broken(check: str, detail: str, remedy: str) -> Finding:
     return Finding(check, "broken", detail, remedy)
-
-
-def of_cluster(config: settings.Settings, name: str) -> settings.Settings:
-    """Return the configuration as that cluster alone sees it; raise Permanent where there is none of that name."""
-    if not name:
-        return config
-    found = config.monitoring.clusters
-    if name not in found:
-        known = ", ".join(sorted(found)) or "none"
-        raise errors.Permanent(f"monitoring.clusters: no {name!r}: there is {known}")
-    monitoring = msgspec.structs.replace(config.monitoring, zabbix=found[name])
-    return msgspec.structs.replace(config, monitoring=monitoring)

@@ -109,7 +109,7 @@ async def _twice(door: api.Api, name: str, config: settings.Service) -> list[Fin
     on = await door.call("action.get", {"filter": {"name": wanted, "status": ON}, "output": ["name"]})
     detail = "is enabled here too: its steps come beside those of monitoring.zabbix"
     return [
-        finding.warning(f"{name}: action {one['name']!r}", detail, "disable it in this cluster's front end")
+        finding.warning(f"{name}: action {one['name']!r}", detail, APPLY)
         for one in on
         if one["name"] in wanted
     ]

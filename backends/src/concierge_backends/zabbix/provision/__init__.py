@@ -40,6 +40,7 @@ async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
     gateway_url: str,
     source: str = "zabbix",
     secret: str,
+    asks: bool = True,
     dry_run: bool = False,
 ) -> list[Change]:
     """Make the server as the configuration wants it; with `dry_run` only say what would change.
@@ -53,6 +54,7 @@ async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
         gateway_url: Where Zabbix reaches the gateway, e.g. `http://10.0.0.5:8080`.
         source: The gateway's source: webhooks go to `/webhooks/NAME`.
         secret: What signs them, as in the source's `secret_file`; must be text.
+        asks: Whether its problems ask for steps; not those of a further cluster, which only hears the same values.
         dry_run: Write nothing.
 
     Raises:
@@ -69,7 +71,7 @@ async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
     async def work(book: ledger.Ledger) -> None:
         await macros.settle(book, gateway, _ping_token(config))
         media_id = await media.settle(book, f"{gateway}/webhooks/{source}", own.api_url or url, secret)
-        users = await _walk(book, config, media_id)
+        users = await _walk(book, config, media_id, asks=asks)
         for who, file in ((people.RUNTIME, own.api_token_file), (people.KEEPER, own.keeper_token_file)):
             if file:
                 await tokens.settle(book, who.name, users[who.user], file, attempt)
@@ -116,19 +118,22 @@ async def restore(
         return book.changes
 
 
-async def _walk(book: ledger.Ledger, config: settings.Settings, media_id: str) -> dict[str, str]:
+async def _walk(
+    book: ledger.Ledger, config: settings.Settings, media_id: str, *, asks: bool
+) -> dict[str, str]:
     made = await groups.settle(book, config)
     shared = await imports.settle(book, config)
-    await actions.prune(book, config)
+    await actions.prune(book, config, asks=asks)
     triggers = await services.settle(book, config, made[groups.SERVICES], shared[service.NAME])
     of_instances = list(dict.fromkeys(names.host_group(config, name) for name in config.services))
     users = await people.settle(book, made, of_instances, media_id)
     user_id = users[people.USER]
-    docs = [actions.on_tag(media_id, user_id)]
+    docs = [actions.on_tag(media_id, user_id)] if asks else []
     for name, own in config.services.items():
         docs += [
             actions.on_trigger(name, threshold, triggers[name, threshold.name], media_id, user_id)
             for threshold in own.triggers
+            if asks
         ]
         group = made[names.host_group(config, name)]
         docs.append(actions.on_registration(name, group, shared[names.instance_template(name)]))

@@ -92,11 +92,13 @@ async def settle(book: ledger.Ledger, docs: list[Doc]) -> None:
     await book.settle(ACTION, docs, await book.find("action.get", params))
 
 
-async def prune(book: ledger.Ledger, config: settings.Settings) -> None:
-    """Delete the actions of our services' thresholds that are no longer in the configuration: they would go on."""
+async def prune(book: ledger.Ledger, config: settings.Settings, *, asks: bool) -> None:
+    """Delete the actions of our services' thresholds that are no longer wanted: they would go on."""
     for service, own in config.services.items():
         start = name(service, "")
         params = {"search": {"name": start}, "startSearch": True, "output": ["actionid", "name"]}
-        kept = {name(service, threshold.name) for threshold in own.triggers}
+        kept = {name(service, threshold.name) for threshold in own.triggers if asks}
         found = await book.find("action.get", params)
         await book.remove(ACTION, [doc for doc in found if doc["name"] not in kept])
+    if not asks:
+        await book.remove(ACTION, await book.find("action.get", {"filter": {"name": [TAGGED]}}))
