@@ -1,5 +1,7 @@
 """Labels become a policy, or name what is wrong with them."""
 
+import re
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from concierge_proto import settings
 from concierge_proto.settings import labels
+from tests.unit.house import tree
 
 GOOD = {"concierge.enable": "true", "concierge.max": "5"}
 MOST = 10
@@ -120,6 +123,13 @@ def test_a_name_of_docker_that_is_none_of_ours() -> None:
         labels.name("shop_web", {})
 
 
+def test_the_book_lists_them_all() -> None:
+    page = (tree.ROOT / "docs" / "scaling.md").read_text("utf-8")
+    told = set(re.findall(r"^\| `concierge\.([a-z-]+)", page, re.MULTILINE))
+    known = {key.replace("_", "-") for key in (*labels.PLAIN, *labels.TABLES)}
+    assert told == known | {"enable", "service", "aggregates", "rules"}
+
+
 KEYS = [
     *(key.replace("_", "-") for key in labels.PLAIN),
     "limit-out.per",
@@ -160,7 +170,7 @@ def tried(written: dict[str, str]) -> settings.Service | labels.Wrong:
 def test_labels_say_what_the_file_would_say(low: int, high: int, pause: str, dry: bool) -> None:
     said = {"min": str(low), "max": str(high), "cooldown-in": pause, "dry-run": str(dry).lower()}
     table = {"target": "shop", "name": "web", "min": low, "max": high, "cooldown_in": pause, "dry_run": dry}
-    tree = {
+    written = {
         "targets": {"shop": {"kind": "compose", "labels": True, "labels_max": MOST}},
         "services": {"web": table},
     }
@@ -171,4 +181,4 @@ def test_labels_say_what_the_file_would_say(low: int, high: int, pause: str, dry
         assert not good
     else:
         assert good
-        assert made == settings.parse(tree, "test").services["web"]
+        assert made == settings.parse(written, "test").services["web"]
