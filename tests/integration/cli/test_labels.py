@@ -124,6 +124,8 @@ async def test_compose(link: bus.Bus, nats_url: str, tmp_path: Path) -> None:
             await stage.routed(lambda one: one is not None and one.max == 3)
             assert (await stage.say("second"))[0] == "command"
             assert (await stage.outcome(2))["after"] == 3
+            nothing = await stage.desk.say("scale", "web", "3", "--json")
+            assert (nothing.code, nothing.json[-1]["reason"]) == (0, "no_change")
             shown = (await stage.desk.say("services", "web", "--json")).json[0]
             assert shown["from"] == "labels"
             assert shown["keys"]["max"] == {"value": 3, "from": "label"}

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 from concierge_proto import bus, errors, messages, settings
@@ -47,9 +49,11 @@ class Scene(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def keeping(link: bus.Bus, target: memory.Memory) -> AsyncIterator[None]:
+async def keeping(
+    link: bus.Bus, target: memory.Memory, config: settings.Settings = CONFIG
+) -> AsyncIterator[None]:
     heard = Presence()
-    keeper = Keeper("shop", CONFIG.services, link, heard, finder=Finder("shop", CONFIG, link, every=0.05))
+    keeper = Keeper("shop", config.services, link, heard, finder=Finder("shop", config, link, every=0.05))
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(heard.run(link)),
@@ -168,6 +172,26 @@ async def test_what_nobody_can_read_is_written_anew(link: bus.Bus) -> None:
     target.labelled = {"web": said()}
     async with stage.hearing(link) as ear, keeping(link, target):
         await ear.until(lambda: "labels_found" in ear.controls)
+
+
+async def test_of_two_targets_the_earlier_in_the_file_has_the_name(link: bus.Bus) -> None:
+    first = settings.Target(kind="swarm", labels=True)
+    config = msgspec.structs.replace(CONFIG, targets={"first": first, **CONFIG.targets})
+    held = messages.Labelled(called="web", labels={"concierge.max": "2"})
+    value = messages.Found(target="first", services={"web": held}, at=datetime.now(UTC))
+    await link.store(found.BUCKET).put("first", msgspec.json.encode(value))
+    target = stage.place(own=1)
+    target.labelled = {"web": said(), "api": said()}
+    async with stage.hearing(link) as ear, keeping(link, target, config):
+        await ear.until(lambda: "labels_refused" in ear.controls)
+    (bad,) = controls(ear)
+    assert bad.detail.endswith("target first, which stands before, has a service of this name")
+    merged = await found.merged(link, config)
+    assert {name: one.target for name, one in merged.services.items()} == {
+        "own": "shop",
+        "web": "first",
+        "api": "shop",
+    }
 
 
 async def test_the_next_holder_knows_them_before_it_can_ask(link: bus.Bus) -> None:
