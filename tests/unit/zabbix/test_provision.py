@@ -34,22 +34,24 @@ def trigger(**threshold: Any) -> ledger.Doc:
 
 AVG = "/service web/service.avg[gauge,load,value]"
 HEARD = "/service web/service.heard"
+TOLD = f" and nodata({HEARD},1m)=0 and nodata({AVG},1m)=0"
+UNTOLD = f" or nodata({HEARD},1m)=1 or nodata({AVG},1m)=1"
 
 
 def test_a_threshold_counts_while_instances_are_heard() -> None:
-    assert trigger(above=4.0)["expression"] == f"last({AVG})>4 and last({HEARD})>0 and nodata({HEARD},1m)=0"
+    assert trigger(above=4.0)["expression"] == f"last({AVG})>4 and last({HEARD})>0{TOLD}"
 
 
 def test_hysteresis_ends_beyond_recovers_or_when_nothing_is_heard() -> None:
     found = trigger(above=4.0, recovers=2.5)
     assert found["recovery_mode"] == 1
-    assert found["recovery_expression"] == f"last({AVG})<2.5 or last({HEARD})<=0 or nodata({HEARD},1m)=1"
+    assert found["recovery_expression"] == f"last({AVG})<2.5 or last({HEARD})<=0{UNTOLD}"
 
 
 def test_scaling_in_leaves_the_smallest_number_alone() -> None:
     found = trigger(below=1.0, recovers=2.0, action="scale_in 1")
-    assert found["expression"] == f"last({AVG})<1 and last({HEARD})>2 and nodata({HEARD},1m)=0"
-    assert found["recovery_expression"] == f"last({AVG})>2 or last({HEARD})<=2 or nodata({HEARD},1m)=1"
+    assert found["expression"] == f"last({AVG})<1 and last({HEARD})>2{TOLD}"
+    assert found["recovery_expression"] == f"last({AVG})>2 or last({HEARD})<=2{UNTOLD}"
 
 
 @pytest.mark.parametrize(

@@ -100,13 +100,17 @@ def _expression(threshold: settings.Threshold, where: str, service: settings.Ser
 
 
 def _guards(threshold: settings.Threshold, where: str, service: settings.Service) -> list[Guard]:
-    """A value stays the last one for ever: it counts while instances are heard, and enough of them to lose one."""
-    heard = f"/{where}/{names.HEARD}"
-    guards = [Guard(f"nodata({heard},{SILENT})=0", f"nodata({heard},{SILENT})=1")]
-    if threshold.metric not in names.COUNTS:
-        least = service.min if threshold.action.startswith("scale_in") and service.heard else 0
-        guards.insert(0, Guard(f"last({heard})>{least}", f"last({heard})<={least}"))
-    return guards
+    """A value stays the last one for ever: it counts while it is measured, and enough instances are heard to lose one."""
+    heard, watched = f"/{where}/{names.HEARD}", f"/{where}/{names.watched(threshold)}"
+    if threshold.metric in names.COUNTS:
+        return [_told(heard)]
+    least = service.min if threshold.action.startswith("scale_in") and service.heard else 0
+    return [Guard(f"last({heard})>{least}", f"last({heard})<={least}"), _told(heard), _told(watched)]
+
+
+def _told(item: str) -> Guard:
+    """A value of the last minute: instances may be heard that measure it no longer."""
+    return Guard(f"nodata({item},{SILENT})=0", f"nodata({item},{SILENT})=1")
 
 
 def _recovery(threshold: settings.Threshold, where: str, service: settings.Service) -> str:
