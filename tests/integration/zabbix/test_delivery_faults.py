@@ -12,6 +12,8 @@ from concierge_proto import errors, messages, settings
 from tests.integration.zabbix import own
 from tests.integration.zabbix.conftest import Until
 
+pytestmark = pytest.mark.xdist_group("faults")
+"""They meet nobody on their servers."""
 NAMES = tuple(f"com.example.shop.Service{number:04}.call" for number in range(2000))
 FIELDS = tuple(f"f{number}" for number in range(17))
 WITH_ITEMS = FIELDS[:4]

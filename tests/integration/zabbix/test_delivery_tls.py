@@ -10,6 +10,9 @@ from concierge_proto import errors
 from tests.integration.zabbix import own
 from tests.integration.zabbix.conftest import Until
 
+pytestmark = pytest.mark.xdist_group("tls")
+"""They meet nobody on their servers."""
+
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Path:
