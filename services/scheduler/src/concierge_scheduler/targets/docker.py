@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import functools
+import os
 import shutil
 import subprocess
 import threading
@@ -30,7 +31,6 @@ _FOREIGN = (
     *("COMPOSE_IGNORE_ORPHANS", "COMPOSE_REMOVE_ORPHANS", "COMPOSE_PARALLEL_LIMIT", "COMPOSE_MENU"),
 )
 """The configuration alone says which engine and which project; what a compose file interpolates stays."""
-_CLEAN = ("env", *(word for name in _FOREIGN for word in ("-u", name)))
 
 Row = TypeVar("Row")
 
@@ -139,7 +139,7 @@ def _call(
 ) -> failures.Answer:
     """One child, started and waited for. Empty input: compose must not ask a terminal anything."""
     try:
-        guarded = [*_CLEAN, *variables, *_mourning(), "timeout", "-k", "2", f"{seconds:g}"]
+        guarded = [*_cleaned(variables), *_mourning(), "timeout", "-k", "2", f"{seconds:g}"]
         out, said = utils.run([*guarded, *command(), *words], input=b"", return_stderr=True)
     except exceptions.DockerException as error:
         return failures.Answer(error.return_code, error.stdout or "", error.stderr or "")
@@ -148,6 +148,12 @@ def _call(
     except (client_config.ClientNotFoundError, FileNotFoundError) as error:
         return failures.Answer(failures.NOT_FOUND[-1], "", f"no docker client ({error})")
     return failures.Answer(0, out, said)
+
+
+def _cleaned(variables: tuple[str, ...]) -> list[str]:
+    """Return what takes away the variables that are set and gives these; nothing is a millisecond less for each child."""
+    words = [word for name in _FOREIGN if name in os.environ for word in ("-u", name)]
+    return ["env", *words, *variables] if words or variables else []
 
 
 @functools.cache
