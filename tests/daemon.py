@@ -53,6 +53,8 @@ async def serving() -> AsyncIterator[Daemon]:
     """Run an engine that has the tiny image and nothing else."""
     peer.need("image")
     at = place.here()
+    if at.obstacle:
+        peer.miss(f"no engine of a test's own: {at.obstacle}")
     with house.room(at) as room:
         own = room / "docker"
         own.mkdir()

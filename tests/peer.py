@@ -2,6 +2,7 @@
 
 import json
 import os
+from typing import NoReturn
 
 import pytest
 
@@ -18,12 +19,15 @@ VARIABLES = {
 def need(name: str) -> str:
     """Return the peer's address (see tests/peers/README.md), or skip, or with CI=true fail."""
     found = os.environ.get(VARIABLES[name], "")
-    if found:
-        return found
-    missing = json.loads(os.environ.get("PEER_MISSING", "{}"))
-    reason = f"no {name}: " + missing.get(
-        name, f"start it with `python3 -m tests.peers run {name} -- pytest …`"
-    )
+    if not found:
+        missing = json.loads(os.environ.get("PEER_MISSING", "{}"))
+        how = f"start it with `python3 -m tests.peers run {name} -- pytest …`"
+        miss(f"no {name}: {missing.get(name, how)}")
+    return found
+
+
+def miss(reason: str) -> NoReturn:
+    """Skip, or with CI=true fail."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
