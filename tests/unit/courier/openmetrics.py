@@ -1,6 +1,6 @@
 """Pages of OpenMetrics, one per rule of the format's public test data, and what a courier makes of each.
 
-GOOD are valid. BROKEN break one rule each; a courier is no judge of the application, so where a sample can be
+GOOD are valid; most bear the name that the public data give the like. BROKEN break one rule each; a courier is no judge of the application, so where a sample can be
 read it is, and what can't be read is counted. Only a page that is torn, or is none, is refused: None.
 """
 
@@ -21,55 +21,73 @@ class Broken(NamedTuple):
 
 GOOD = {
     "empty": "",
-    "simple counter": "# TYPE orders counter\n# HELP orders Taken.\norders_total 17.0\norders_created 1.5e9\n",
-    "simple gauge": "# TYPE queue gauge\n# HELP queue Waiting.\nqueue 4\n",
-    "simple histogram": '# TYPE took histogram\ntook_bucket{le="0.1"} 0\ntook_bucket{le="+Inf"} 3\n'
+    "simple_counter": "# TYPE orders counter\n# HELP orders Taken.\norders_total 17.0\norders_created 1.5e9\n",
+    "simple_gauge": "# TYPE queue gauge\n# HELP queue Waiting.\nqueue 4\n",
+    "simple_histogram": '# TYPE took histogram\ntook_bucket{le="0.1"} 0\ntook_bucket{le="+Inf"} 3\n'
     "took_count 3\ntook_sum 2.25\n",
     "histogram with its creation": '# TYPE took histogram\ntook_bucket{le="+Inf"} 1\ntook_count 1\n'
     "took_sum 0.5\ntook_created 1.7e9\n",
-    "histogram of fractions": '# TYPE took histogram\ntook_bucket{le="1.0"} 0.0\ntook_bucket{le="+Inf"} 3.0\n'
+    "simple_histogram_float_values": '# TYPE took histogram\ntook_bucket{le="1.0"} 0.0\ntook_bucket{le="+Inf"} 3.0\n'
     "took_count 3.0\ntook_sum 2.0\n",
-    "histogram below zero": '# TYPE heat histogram\nheat_bucket{le="-1.0"} 1\nheat_bucket{le="+Inf"} 2\n',
-    "simple gauge histogram": '# TYPE age gaugehistogram\nage_bucket{le="5.0"} 2\nage_bucket{le="+Inf"} 3\n'
+    "negative_bucket_histogram": '# TYPE heat histogram\nheat_bucket{le="-1.0"} 1\nheat_bucket{le="+Inf"} 2\n',
+    "simple_gaugehistogram": '# TYPE age gaugehistogram\nage_bucket{le="5.0"} 2\nage_bucket{le="+Inf"} 3\n'
     "age_gcount 3\nage_gsum 11\n",
-    "gauge histogram below zero": '# TYPE heat gaugehistogram\nheat_bucket{le="-1.0"} 1\n'
+    "negative_bucket_gaugehistogram": '# TYPE heat gaugehistogram\nheat_bucket{le="-1.0"} 1\n'
     'heat_bucket{le="+Inf"} 2\nheat_gcount 2\nheat_gsum -3.5\n',
-    "simple summary": "# TYPE size summary\nsize_count 5\nsize_sum 60\nsize_created 1.7e9\n",
-    "quantiles of a summary": '# TYPE size summary\nsize{quantile="0.5"} 10\nsize{quantile="0.99"} 31.5\n'
+    "simple_summary": "# TYPE size summary\nsize_count 5\nsize_sum 60\nsize_created 1.7e9\n",
+    "summary_quantiles": '# TYPE size summary\nsize{quantile="0.5"} 10\nsize{quantile="0.99"} 31.5\n'
     'size{quantile="1"} NaN\nsize_count 5\nsize_sum 60\n',
-    "simple state set": '# TYPE door stateset\ndoor{door="open"} 1\ndoor{door="shut"} 0\n',
-    "simple info": '# TYPE build info\nbuild_info{version="1.2",commit="abc"} 1\n',
-    "info with a time": "# TYPE build info\nbuild_info 1.0 1712000000\n",
-    "unknown type": "# TYPE odd unknown\nodd 3\n",
-    "no metadata": "odd 1\n",
-    "type behind help": "# HELP queue Waiting.\n# TYPE queue gauge\nqueue 4\n",
-    "empty help": "# TYPE queue gauge\n# HELP queue \nqueue 4\n",
+    "simple_stateset": '# TYPE door stateset\ndoor{door="open"} 1\ndoor{door="shut"} 0\n',
+    "simple_info": '# TYPE build info\nbuild_info{version="1.2",commit="abc"} 1\n',
+    "info_timestamps": "# TYPE build info\nbuild_info 1.0 1712000000\n",
+    "untyped": "# TYPE odd unknown\nodd 3\n",
+    "no_metadata": "odd 1\n",
+    "type_help_switched": "# HELP queue Waiting.\n# TYPE queue gauge\nqueue 4\n",
+    "empty_help": "# TYPE queue gauge\n# HELP queue \nqueue 4\n",
     "help alone": "# HELP queue Waiting.\n",
     "type alone": "# TYPE queue histogram\n",
-    "help with escapes": '# HELP queue A \\n line, a \\\\, a \\"quote".\nqueue 4\n',
-    "unit of a gauge": "# TYPE wait_seconds gauge\n# UNIT wait_seconds seconds\nwait_seconds 0.25\n",
-    "unit of a counter": "# TYPE busy_seconds counter\n# UNIT busy_seconds seconds\nbusy_seconds_total 9\n",
-    "empty braces": "# TYPE queue gauge\nqueue{} 4\n",
-    "empty label": '# TYPE queue gauge\nqueue{shop=""} 4\nqueue{shop="a"} 5\n',
-    "escaped label": '# TYPE queue gauge\nqueue{shop="a\\\\"} 1\nqueue{shop="\\"b\\""} 2\nqueue{shop="c\\nd"} 3\n',
-    "escapes behind one another": '# TYPE queue gauge\nqueue{a="\\\\n",b="\\\\\\"",c="\\\\\\\\"} 1\n',
-    "hash in a label": '# TYPE orders counter\norders_total{shop=" # "} 1 # {id=" # "} 0.5\n',
-    "braces in a label": '# TYPE queue gauge\nqueue{shop="a}b{c"} 2\n',
+    "help_escaping": '# HELP queue A \\n line, a \\\\, a \\"quote".\nqueue 4\n',
+    "unit_gauge": "# TYPE wait_seconds gauge\n# UNIT wait_seconds seconds\nwait_seconds 0.25\n",
+    "counter_unit": "# TYPE busy_seconds counter\n# UNIT busy_seconds seconds\nbusy_seconds_total 9\n",
+    "empty_brackets": "# TYPE queue gauge\nqueue{} 4\n",
+    "empty_label": '# TYPE queue gauge\nqueue{shop=""} 4\nqueue{shop="a"} 5\n',
+    "escaping": '# TYPE queue gauge\nqueue{shop="a\\\\"} 1\nqueue{shop="\\"b\\""} 2\nqueue{shop="c\\nd"} 3\n',
+    "label_escaping": '# TYPE queue gauge\nqueue{a="\\\\n",b="\\\\\\"",c="\\\\\\\\"} 1\n',
+    "hash_in_label_value": '# TYPE orders counter\norders_total{shop=" # "} 1 # {id=" # "} 0.5\n',
+    "labels_with_curly_braces": '# TYPE queue gauge\nqueue{shop="a}b{c"} 2\n',
     "commas and blanks in a label": '# TYPE queue gauge\nqueue{shop=" a, b = c "} 2\n',
     "wide characters": '# TYPE queue gauge\nqueue{shop="\u2603 \U0001f600"} 2\n',
-    "not a number": "# TYPE queue gauge\nqueue NaN\n",
-    "infinities": '# TYPE queue gauge\nqueue{a="1"} +Inf\nqueue{a="2"} -Inf\n',
+    "nan_gauge": "# TYPE queue gauge\nqueue NaN\n",
+    "labels_and_infinite": '# TYPE queue gauge\nqueue{a="1"} +Inf\nqueue{a="2"} -Inf\n',
     "notations": '# TYPE queue gauge\nqueue{a="1"} 1e+3\nqueue{a="2"} -.5\nqueue{a="3"} +2\nqueue{a="4"} 007.50\n',
-    "times": "# TYPE queue gauge\nqueue 1 0\n# TYPE rank gauge\nrank 2 1712000000.5\n"
+    "timestamps": "# TYPE queue gauge\nqueue 1 0\n# TYPE rank gauge\nrank 2 1712000000.5\n"
     "# TYPE stock gauge\nstock 3 -10.1\n# TYPE temp gauge\ntemp 4 1e3\n",
-    "exemplar": '# TYPE took histogram\ntook_bucket{le="1.0"} 1 # {trace="x"} 0.4\n'
+    "histogram_exemplars": '# TYPE took histogram\ntook_bucket{le="1.0"} 1 # {trace="x"} 0.4\n'
     'took_bucket{le="+Inf"} 2 # {trace="y",span="z"} 1.5 1712000000.5\ntook_count 2\ntook_sum 1.9\n',
     "empty exemplar": "# TYPE orders counter\norders_total 1 # {} 0.5\n",
-    "exemplar behind a time": '# TYPE orders counter\norders_total 1 1712000000 # {a="b"} 0.5 1712000001\n',
-    "exemplar of wide characters": '# TYPE orders counter\norders_total 1 # {shop="\u2603"} 0.5\n',
-    "null byte": '# TYPE queue gauge\nqueue{shop="a\0b"} 1\n',
+    "counter_exemplars": '# TYPE orders counter\norders_total 1 1712000000 # {a="b"} 0.5 1712000001\n',
+    "exemplars_wide_chars": '# TYPE orders counter\norders_total 1 # {shop="\u2603"} 0.5\n',
+    "null_byte": '# TYPE queue gauge\nqueue{shop="a\0b"} 1\n',
     "name in quotes": '# TYPE "web.queue" gauge\n{"web.queue",shop="a"} 4\n',
     "label in quotes": '# TYPE queue gauge\nqueue{"shop.name"="a"} 4\n',
+    "uint64_counter": "# TYPE orders counter\norders_total 18446744073709551616\n",
+    "float_gauge": "# TYPE heat gauge\nheat 36.6\n",
+    "leading_zeros_simple_gauge": "# TYPE queue gauge\nqueue 00000000000000000000000000000004\n",
+    "leading_zeros_float_gauge": "# TYPE heat gauge\nheat 000000000000000000000036.6e-1\n",
+    "nan": "heat NaN\n",
+    "histogram_noncanonical": '# TYPE took histogram\ntook_bucket{le="0"} 0\ntook_bucket{le="5e-05"} 1\n'
+    'took_bucket{le="0.0200"} 2\ntook_bucket{le="+Inf"} 3\ntook_count 3\ntook_sum 2.25\n',
+    "gaugehistogram_exemplars": '# TYPE age gaugehistogram\nage_bucket{le="5.0"} 2 9 # {span="a"} 4\n'
+    'age_bucket{le="+Inf"} 3 9 # {span="b"} 7 8\n',
+    "counter_exemplars_empty_brackets": '# TYPE orders counter\norders_total{} 6 9 # {span="a"} 2\n',
+    "exemplars_with_hash_in_label_values": "# TYPE took histogram\n"
+    'took_bucket{shop="e # w",le="+Inf"} 3 # {span="} # ",shop="e # w"} 2\n',
+    "empty_metadata": "# HELP queue \n# UNIT queue \n",
+    "roundtrip": "# HELP queue Waiting.\n# TYPE queue gauge\nqueue 4.0\n# HELP size Sizes.\n# TYPE size summary\n"
+    'size{quantile="0.0"} 0.013\nsize{quantile="0.25"} 2.478268416e+09\nsize{quantile="1.0"} 7\nsize_sum 56.12\n'
+    "size_count 7476.0\n# HELP took Times.\n# TYPE took histogram\n"
+    'took_bucket{le="1e-05"} 0.0\ntook_bucket{le="1e+23"} 17.0\ntook_bucket{le="+Inf"} 17.0\ntook_count 17.0\n'
+    "took_sum 324789.3\ntook_created 1.520430000123e+09\n",
 }
 
 HISTOGRAM = '# TYPE took histogram\ntook_bucket{le="+Inf"} '

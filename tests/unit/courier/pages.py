@@ -13,7 +13,15 @@ from concierge_courier.sources import port
 from concierge_proto import messages
 
 Cells = dict[str, messages.Value]
-QUANTILES = {"0": "min", "0.5": "p50", "0.9": "p90", "0.99": "p99", "0.999": "p999", "1": "max"}
+QUANTILES = {
+    "0": "min",
+    "0.5": "p50",
+    "0.75": "p75",
+    "0.9": "p90",
+    "0.99": "p99",
+    "0.999": "p999",
+    "1": "max",
+}
 
 
 class Sample(NamedTuple):
@@ -89,10 +97,9 @@ def _key(family: Metric, name: str, labels: dict[str, str]) -> str:
         return f"counter[{series(name, labels)},value]"
     if family.type in {"histogram", "summary"} and name.endswith(("_sum", "_count")):
         return f"histogram[{series(family.name, labels)},{name.rpartition('_')[2]}]"
-    if family.type == "summary" and labels.get("quantile") in QUANTILES:
-        return (
-            f"histogram[{series(name, labels_without(labels, 'quantile'))},{QUANTILES[labels['quantile']]}]"
-        )
+    quantile = f"{float(labels.get('quantile', 'nan')):g}"
+    if family.type == "summary" and quantile in QUANTILES:
+        return f"histogram[{series(name, labels_without(labels, 'quantile'))},{QUANTILES[quantile]}]"
     return f"gauge[{series(name, labels)},value]"
 
 

@@ -1,12 +1,16 @@
 """The rules of OpenMetrics, case by case: what is valid is read as prometheus_client reads it, at any chunk."""
 
 import math
+from pathlib import Path
 
 import pytest
 
 from concierge_courier.sources import port, prometheus
 from concierge_proto import errors
-from tests.unit.courier import openmetrics, pages
+from tests.conformance import verdict
+from tests.unit.courier import openmetrics, pages, rules
+
+GUIDE = Path(__file__).parents[3] / "docs" / "courier.md"
 
 
 def twice(page: str) -> port.Reading:
@@ -39,3 +43,40 @@ def test_what_is_broken_is_read_as_far_as_it_goes(case: openmetrics.Broken) -> N
         return
     reading = twice(case.page)
     assert (pages.cells(reading), reading.unusable) == (case.cells, case.unusable)
+
+
+@pytest.mark.parametrize("name", rules.RULES)
+def test_a_rule_that_is_broken_is_refused_or_counted_or_meant(name: str) -> None:
+    page = rules.RULES[name]
+    assert pages.broken(page)
+    found = verdict.judge(name, page, valid=False)
+    assert found.word != verdict.DEFECT, found.why
+
+
+@pytest.mark.parametrize("rule", openmetrics.GOOD)
+def test_what_is_valid_needs_no_rule(rule: str) -> None:
+    found = verdict.judge(rule, openmetrics.GOOD[rule] + openmetrics.END, valid=True)
+    assert found.word == verdict.AGREES, found.why
+
+
+def test_of_a_sample_that_is_said_twice_with_other_times_the_last_counts() -> None:
+    page = f"# TYPE queue gauge\nqueue 1 0.0\nqueue 2 0.0000000001\nqueue 3 0.000000001\n{rules.END}"
+    assert pages.cells(twice(page)) == {"gauge[queue,value]": 3}
+    assert verdict.judge("duplicate_timestamps", page, valid=True).word != verdict.DEFECT
+
+
+@pytest.mark.parametrize("rule", verdict.RULES, ids=lambda rule: rule.cases.pattern[:20])
+def test_a_difference_that_is_meant_is_told_to_users(rule: verdict.Rule) -> None:
+    assert rule.why in " ".join(GUIDE.read_text().split())
+
+
+def test_what_no_rule_explains_is_a_defect() -> None:
+    broken = "# TYPE m summary\nm_count -1\n# EOF\n"
+    assert verdict.judge("bad_surprise", broken, valid=False).word == verdict.DEFECT
+    assert verdict.judge("simple_gauge", "queue{a=1} 4\n# EOF\n", valid=True).word == verdict.DEFECT
+
+
+def test_a_sample_that_vanishes_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = port.Reading(())
+    monkeypatch.setattr(verdict, "_read", lambda page: empty)
+    assert verdict.judge("bad_help_0", "queue 4\n# EOF\n", valid=False).word == verdict.DEFECT
