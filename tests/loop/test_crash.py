@@ -7,7 +7,9 @@ A death right after one point leaves the world as a death right before the next.
 only the moments before are tried, all of them; NATS dies before and after each.
 """
 
-from collections.abc import Iterable, Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from concierge_proto import bus, settings
 from tests import containers, peer
 from tests.loop import crash, paper, verdict
 
+AT_ONCE = 3
+"""Compose projects that come or go at one time: a container's start costs more than all else here."""
 SPARE = 2
 """Points tried beyond those of an undisturbed run: a restart passes some of its own."""
 TOLD = {"document", "decision", "outcome"}
@@ -32,7 +36,7 @@ def count(passed: Iterable[str]) -> dict[str, int]:
     return {place: before.count(place) for place in sorted(set(before))}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_the_scheduler_dies_at_each_point(link: bus.Bus, nats_url: str, tmp_path: Path) -> None:
     port, names = crash.free_port(), [f"s{number}" for number in range(40)]
     places = {name: paper_of(tmp_path / name) for name in names}
@@ -56,7 +60,7 @@ async def test_the_scheduler_dies_at_each_point(link: bus.Bus, nats_url: str, tm
     assert crash.deaths(tried) == wanted | {"docker:before scale"}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_the_gateway_dies_at_each_point(link: bus.Bus, nats_url: str, tmp_path: Path) -> None:
     names = [f"g{number}" for number in range(15)]
     place, services = {"paper": paper_of(tmp_path / "paper")}, dict.fromkeys(names, "paper")
@@ -86,7 +90,7 @@ async def test_the_gateway_dies_at_each_point(link: bus.Bus, nats_url: str, tmp_
     assert crash.deaths(tried) == wanted
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_nats_dies_at_each_point(tmp_path: Path) -> None:
     lanes = [("gateway", 1, 1), ("scheduler", 1, 3), ("scheduler", 2, 3), ("scheduler", 3, 3)]
     tried = await crash.together(
@@ -124,12 +128,12 @@ async def nats_dies(folder: Path, victim: str, moment: str, numbers: Sequence[in
     pytest.fail(f"{victim}: more points than services")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_the_scheduler_dies_at_each_call_of_docker(
     link: bus.Bus, nats_url: str, tmp_path: Path
 ) -> None:
     peer.need("docker")
-    port, names = crash.free_port(), [f"c{number}" for number in range(25)]
+    port, names, turns = crash.free_port(), [f"c{number}" for number in range(25)], asyncio.Semaphore(AT_ONCE)
     elsewhere = {name: paper_of(tmp_path) for name in names}  # the gateway routes by the name alone
     config = crash.written(tmp_path / "all.toml", nats_url, port, elsewhere, {name: name for name in names})
 
@@ -137,7 +141,7 @@ async def test_the_scheduler_dies_at_each_call_of_docker(
         name = names[number]
         await verdict.send(port, name, number)
         (tmp_path / name).mkdir()
-        async with containers.compose(tmp_path / name, {name: {}}, [name]) as target:
+        async with project(tmp_path / name, name, turns) as target:
             place = {name: compose_of(target)}
             own = crash.written(tmp_path / f"{name}.toml", nats_url, port, place, {name: name})
             part = crash.Part("concierge_scheduler", own, tmp_path / f"scheduler-{name}").kill_at(rule)
@@ -152,6 +156,19 @@ async def test_the_scheduler_dies_at_each_call_of_docker(
         rules = [f"docker:before:{n}" for n in range(1, points + 1)] + ["docker:during:1"] * 3
         tried = await crash.together(one(n, rule) for n, rule in enumerate(rules, 1))
     assert {"docker:before up", "docker:before ps", "docker:during up"} <= crash.deaths(tried)
+
+
+@contextlib.asynccontextmanager
+async def project(folder: Path, service: str, turns: asyncio.Semaphore) -> AsyncIterator[settings.Target]:
+    """Give a compose project of its own; few of them come and go at a time."""
+    made = containers.compose(folder, {service: {}}, [service])
+    async with turns:
+        target = await made.__aenter__()
+    try:
+        yield target
+    finally:
+        async with turns:
+            await made.__aexit__(None, None, None)
 
 
 def compose_of(target: settings.Target) -> str:

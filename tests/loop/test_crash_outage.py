@@ -11,7 +11,7 @@ AWAY = 31.0
 """Seconds."""
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_nats_is_away_longer_than_what_expires(tmp_path: Path) -> None:
     server, port, folder = crash.Server(tmp_path, AWAY), crash.free_port(), tmp_path / "paper"
     place, services = {"paper": f'kind = "process"\ndirectory = "{folder}"'}, {"web": "paper", "api": "paper"}

@@ -16,7 +16,7 @@ STOPPED = 15.0
 CASES = {f"{end}-{moment}": (moment, end) for end in ("killed", "stopped") for moment in ("before", "after")}
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 async def test_the_other_finishes_it_once(link: bus.Bus, nats_url: str, tmp_path: Path) -> None:
     port, services = crash.free_port(), {name: name for name in CASES}
     places = {name: f'kind = "process"\ndirectory = "{tmp_path / name}"' for name in CASES}

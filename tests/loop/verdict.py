@@ -16,7 +16,7 @@ from concierge_proto import bus, errors, identity, messages, signature
 from concierge_proto.bus import journal, standing
 from tests.loop import paper
 
-PATIENCE = 90.0
+PATIENCE = 150.0
 KEY = "the-key-of-the-crash-tests"
 """With which the webhooks are signed."""
 _LOOK = 0.25
