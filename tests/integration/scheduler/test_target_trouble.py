@@ -113,3 +113,30 @@ async def test_an_image_that_is_missing_is_named(link: bus.Bus, tmp_path: Path) 
     assert outcome.result == "failed"
     assert "concierge-tests/nobody-has-this" in outcome.detail
     assert "build or pull the image" in outcome.detail
+
+
+async def test_a_plain_up_by_somebody_else_is_left_alone_and_not_fought(
+    link: bus.Bus, tmp_path: Path
+) -> None:
+    peer.need("docker")
+    services = {"web": stage.policy(converge=30.0)}
+    async with (
+        containers.compose(tmp_path, {"web": {}}, ["web"]) as project,
+        compose.open("shop", project, services, "") as target,
+        stage.hearing(link) as ear,
+        stage.keeping(link, target, services, watch=0.5),
+    ):
+        await stage.send(link, stage.command())
+        await ear.until(lambda: ear.outcomes)
+        file = str(tmp_path / "compose.yaml")
+        await containers.docker(
+            "compose", "--project-name", project.project, "--file", file, "up", "--detach"
+        )
+        await ear.until(lambda: "drift" in ear.controls)
+        automatic = await stage.send(link, stage.command(problem="zabbix/2"))
+        await ear.until(lambda: ear.reasons(automatic))
+        by_hand = await stage.send(link, stage.command(problem="", manual=True))
+        await ear.until(lambda: len(ear.outcomes) == 2)
+    assert ear.reasons(automatic)[0] == ("wait", "held")
+    assert ear.reasons(by_hand)[0] == ("act", "ok")
+    assert [(one.before, one.after, one.result) for one in ear.outcomes] == [(1, 2, "converged")] * 2
