@@ -20,6 +20,14 @@ Phase = Mapping[str, float]
 STEP = 10
 """Seconds between two values of an example, as its items are calculated."""
 
+ABOUT_CONTAINERS = (
+    "Load of the container is high",
+    "Memory of the container is nearly full",
+    "A process was killed for lack of memory",
+    "/data is nearly full",
+    "Container is stopped",
+)
+
 
 class Scene:
     """A host with the items of the examples, to which values of the last hour can be told."""
@@ -103,6 +111,41 @@ async def test_the_service_falls_behind_the_one_upstream(scene: Scene) -> None:
     mine, passed = examples.OWN, examples.UPSTREAM
     level, behind = [{mine: 19.0, passed: 20.0}] * 30, [{mine: 10.0, passed: 20.0}] * 40
     await scene.fired([*level, *behind, *level], range(30 + 12, 70))
+
+
+async def test_the_triggers_about_a_container_fire_and_recover(
+    ready: Apply, config: settings.Settings, server: Server, door: api.Api, until: Until, say: Say
+) -> None:
+    await ready()
+    (service,) = config.services
+    name, number = await instance(door, config, service)
+    disk, killed = "filesystem[/data,pused]", "container.memory.oom_kills"
+    high: Phase = {container.LOAD: 9, container.MEMORY: 95, disk: 95, killed: 1, names.STATE: 0}
+    low: Phase = {container.LOAD: 1, container.MEMORY: 20, disk: 20, killed: 1, names.STATE: 1}
+    phases: list[Phase] = [*[{**low, killed: 0}] * 2, *[high] * 60, *[low] * 60]
+    began, way = time.time() - 3600, trapper.Trapper([server.trapper], 5)
+    rows = [
+        packets.row(name, key, value, int((began + at * STEP) * 1e9))
+        for at, phase in enumerate(phases)
+        for key, value in phase.items()
+    ]
+    first = rows[: len(low)]
+
+    async def known() -> bool:
+        await say(name, keys.rule("filesystem"), keys.discovered(["/data"]))
+        return await way.deliver(name, first) == len(first)
+
+    await until(known)
+    assert await way.deliver(name, rows) == len(rows)
+
+    async def seen() -> bool:
+        found = await door.call(
+            "event.get", {"hostids": number, "output": ["name", "value"], "sortfield": "clock"}
+        )
+        told = {(one["name"], one["value"]) for one in found}
+        return told >= {(trigger, value) for trigger in ABOUT_CONTAINERS for value in "10"}
+
+    await until(seen)
 
 
 async def test_what_zabbix_calculates_itself_is_right_and_empty_where_nobody_speaks(

@@ -16,7 +16,7 @@ from tests.integration.zabbix.test_loop import load, mine, nothing, read
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "SILENT", "4s")
+    monkeypatch.setattr(services, "SILENT", "3s")
 
 
 async def opened(system: backend.Backend, gateway: Gateway, service: str) -> messages.Trigger:
