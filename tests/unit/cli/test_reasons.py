@@ -73,6 +73,10 @@ class TestFacts:
         assert "no scheduler holds it" in first
         assert "concierge scheduler" in first
 
+    def test_a_dry_run_is_told(self) -> None:
+        told = [reasons.facts(known(policy=policy(dry_run=dry)), NOW) for dry in (True, False)]
+        assert [any("dry run" in fact for fact in facts) for facts in told] == [True, False]
+
     def test_hold_and_open_problems(self) -> None:
         told = "\n".join(reasons.facts(known(taken(command(), start=blank(count=2, hold=HOLD))), NOW))
         assert "hold: out held by ann until 03:01:00 UTC: sale" in told

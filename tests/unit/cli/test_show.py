@@ -66,6 +66,7 @@ def test_a_trigger() -> None:
 def test_exit_codes_of_scale() -> None:
     assert order.verdict(OUTCOME) == 0
     assert order.verdict(msgspec.structs.replace(OUTCOME, result="timed_out")) == 1
+    assert order.verdict(msgspec.structs.replace(OUTCOME, result="dry_run")) == 0
     assert order.verdict(msgspec.structs.replace(DECISION, verdict="refuse")) == 1
     assert order.verdict(msgspec.structs.replace(DECISION, verdict="nothing")) == 0
     assert order.verdict(DECISION) is None
