@@ -61,7 +61,7 @@ GOOD = {
     "labels_and_infinite": '# TYPE queue gauge\nqueue{a="1"} +Inf\nqueue{a="2"} -Inf\n',
     "notations": '# TYPE queue gauge\nqueue{a="1"} 1e+3\nqueue{a="2"} -.5\nqueue{a="3"} +2\nqueue{a="4"} 007.50\n',
     "timestamps": "# TYPE queue gauge\nqueue 1 0\n# TYPE rank gauge\nrank 2 1712000000.5\n"
-    "# TYPE stock gauge\nstock 3 -10.1\n# TYPE temp gauge\ntemp 4 1e3\n",
+    "# TYPE stock gauge\nstock 3 -10.1\n# TYPE temp gauge\ntemp 4 1e3\n# TYPE tide gauge\ntide 5 -.25\n",
     "histogram_exemplars": '# TYPE took histogram\ntook_bucket{le="1.0"} 1 # {trace="x"} 0.4\n'
     'took_bucket{le="+Inf"} 2 # {trace="y",span="z"} 1.5 1712000000.5\ntook_count 2\ntook_sum 1.9\n',
     "empty exemplar": "# TYPE orders counter\norders_total 1 # {} 0.5\n",

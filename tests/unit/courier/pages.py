@@ -82,10 +82,10 @@ def samples(page: str) -> list[Any]:
 
 
 def broken(page: str) -> bool:
-    """Return whether prometheus_client refuses it."""
+    """Return whether prometheus_client refuses it, or falls over it, as it does over a sum without its count."""
     try:
         samples(page)
-    except ValueError:
+    except (ValueError, LookupError, AttributeError):
         return True
     return False
 
@@ -97,10 +97,14 @@ def _key(family: Metric, name: str, labels: dict[str, str]) -> str:
         return f"counter[{series(name, labels)},value]"
     if family.type in {"histogram", "summary"} and name.endswith(("_sum", "_count")):
         return f"histogram[{series(family.name, labels)},{name.rpartition('_')[2]}]"
-    quantile = f"{float(labels.get('quantile', 'nan')):g}"
-    if family.type == "summary" and quantile in QUANTILES:
-        return f"histogram[{series(name, labels_without(labels, 'quantile'))},{QUANTILES[quantile]}]"
+    column = _column(labels) if family.type == "summary" else ""
+    if column:
+        return f"histogram[{series(name, labels_without(labels, 'quantile'))},{column}]"
     return f"gauge[{series(name, labels)},value]"
+
+
+def _column(labels: dict[str, str]) -> str:
+    return QUANTILES.get(f"{float(labels.get('quantile', 'nan')):g}", "")
 
 
 def labels_without(labels: dict[str, str], name: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ _TYPE_WITHIN = 20
 """Bytes in which a line of a type says so; to look further costs time."""
 _QUOTED = r'"(?:[^"\\]++|\\.)*+"'
 _NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*+"
-_VALUE = r"([^\s#]++)(?:[ \t]++[-+]?[0-9][0-9.eE+-]*+)?+[ \t]*+"
+_VALUE = r"([^\s#]++)(?:[ \t]++[-+]?\.?[0-9][0-9.eE+-]*+)?+[ \t]*+"
 _REST = re.compile(rf"[ \t]*+{_VALUE}")
 _SAMPLE = re.compile(
     rf'[ \t]*+({_NAME})?+(?:[ \t]*+\{{((?:[^"}}]++|{_QUOTED})*+)\}}[ \t]*+|[ \t]++)'
