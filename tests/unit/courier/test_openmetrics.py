@@ -4,6 +4,8 @@ import math
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from concierge_courier.sources import port, prometheus
 from concierge_proto import errors
@@ -11,6 +13,7 @@ from tests.conformance import verdict
 from tests.unit.courier import openmetrics, pages, rules
 
 GUIDE = Path(__file__).parents[3] / "docs" / "courier.md"
+LINES = sorted({line for page in rules.RULES.values() for line in page.split("\n")})
 
 
 def twice(page: str) -> port.Reading:
@@ -80,3 +83,15 @@ def test_a_sample_that_vanishes_is_a_defect(monkeypatch: pytest.MonkeyPatch) -> 
     empty = port.Reading(())
     monkeypatch.setattr(verdict, "_read", lambda page: empty)
     assert verdict.judge("bad_help_0", "queue 4\n# EOF\n", valid=False).word == verdict.DEFECT
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(LINES), max_size=8))
+def test_however_rules_are_broken_together_no_sample_vanishes_uncounted(lines: list[str]) -> None:
+    samples = sum(line.strip()[:1] not in {"", "#"} for line in lines)
+    try:
+        reading = twice("\n".join([*lines, rules.END]))
+    except errors.Temporary:
+        assert samples
+        return
+    assert len(pages.cells(reading)) + reading.unusable >= samples
