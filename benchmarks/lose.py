@@ -24,7 +24,7 @@ from benchmarks import report
 from concierge_backends.zabbix import api
 from concierge_proto import bus, errors, subjects
 from tests.integration.zabbix import own
-from tests.loop import crash, paper
+from tests.loop import crash, paper, verdict
 
 KILLS = int(os.environ.get("KILLS", "40"))
 SEED = int(os.environ.get("SEED", "2017"))
@@ -120,7 +120,7 @@ class Room:
 
     async def play(self, link: bus.Bus) -> tuple[dict[str, int], Steps, Values]:
         """Report problems and publish values while parts die; return how often who died, and what became of them."""
-        await crash.ready(self._port)
+        await verdict.ready(self._port)
         async with api.connect(os.environ["PEER_ZABBIX_API"], _login()) as door:
             host = f"lose-{secrets.token_hex(4)}"
             itemid = await own.item(door, await own.host(door, host), KEY)
@@ -180,9 +180,9 @@ def _login() -> api.Login:
 async def _told(link: bus.Bus, port: int, name: str, event: int) -> bool:
     """Report one problem and wait for its end; return whether its events are exactly one chain."""
     try:
-        await crash.send(port, name, event)
-        await crash.settled(link, name)
-        await crash.judge(link, name, event)
+        await verdict.send(port, name, event)
+        await verdict.settled(link, name)
+        await verdict.judge(link, name, event)
     except (AssertionError, TimeoutError, ValueError):
         return False
     return True
