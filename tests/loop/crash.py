@@ -231,5 +231,5 @@ def _plain(line: str) -> str:
 @contextlib.asynccontextmanager
 async def linked(url: str) -> AsyncIterator[bus.Bus]:
     async with bus.connect(settings.Nats(url=url), "test") as link:
-        await bus.provision(link)
+        await verdict.patiently(lambda: bus.provision(link))
         yield link

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
@@ -15,6 +15,8 @@ from nats.js import api
 from concierge_proto import bus, errors, identity, messages, signature
 from concierge_proto.bus import journal, standing
 from tests.loop import paper
+
+T = TypeVar("T")
 
 PATIENCE = 150.0
 KEY = "the-key-of-the-crash-tests"
@@ -99,9 +101,22 @@ async def _queued(link: bus.Bus, service: str) -> int:
     return sum((info.state.subjects or {}).values())
 
 
+async def patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """Return what it returns, as soon as NATS is there: it may be busy coming back."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with contextlib.suppress(errors.Temporary):
+                return await work()
+            await asyncio.sleep(_LOOK)
+
+
+async def _log(link: bus.Bus, service: str) -> list[bus.Delivery]:
+    return [one async for one in link.history("EVENTS", f"concierge.v1.event.{service}.>")]
+
+
 async def judge(link: bus.Bus, service: str, event: int) -> None:
     """Hold the log to the promise: one problem, one step from 1 to 2, its whole story told once."""
-    told = [one async for one in link.history("EVENTS", f"concierge.v1.event.{service}.>")]
+    told = await patiently(lambda: _log(link, service))
     doubles = Counter(one.envelope.id for one in told)
     assert set(doubles.values()) == {1}, doubles
     correlation = identity.derive("incident", "zabbix", str(event))
