@@ -24,7 +24,7 @@ each what the courier does, and what prometheus_client does:
     by rule   not valid, and read all the same, because of a rule of docs/courier.md
     defect    all else, a sample that vanishes too
 
-Exit code: 0 without a defect, 1 with one, 2 when there is no case."""
+Exit code: 0 without a defect, 1 with one, 2 when there is no case, or half of one."""
 
 Row = tuple[str, str, str, str]
 
@@ -33,6 +33,7 @@ class Test(msgspec.Struct, rename="camel"):
     """A test.json."""
 
     should_parse: bool
+    file: str = "metrics"
 
 
 def main() -> int:
@@ -45,7 +46,11 @@ def main() -> int:
     told.add_argument("folder", metavar="DIR", type=Path)
     told.add_argument("--json", action="store_true", help="print the table as JSON")
     chosen = told.parse_args()
-    rows = list(judged(chosen.folder))
+    try:
+        rows = list(judged(chosen.folder))
+    except (OSError, ValueError) as error:  # msgspec's are ValueErrors
+        print(f"{chosen.folder} is no whole checkout: {error}", file=sys.stderr)
+        return 2
     if not rows:
         print(f"{chosen.folder}: no folder NAME with metrics and test.json; see --help", file=sys.stderr)
         return 2
@@ -56,13 +61,10 @@ def main() -> int:
 def judged(folder: Path) -> Iterator[Row]:
     """Yield name, verdict, what prometheus_client does, and why."""
     for test in sorted(folder.rglob("test.json")):
-        page = test.with_name("metrics")
-        if not page.is_file():
-            continue
-        text = page.read_bytes().decode()
+        told = msgspec.json.decode(test.read_bytes(), type=Test)
+        text = test.with_name(told.file).read_bytes().decode()
         name = test.parent.name
-        valid = msgspec.json.decode(test.read_bytes(), type=Test).should_parse
-        found = verdict.judge(name, text, valid=valid)
+        found = verdict.judge(name, text, valid=told.should_parse)
         yield name, found.word, "refuses" if pages.broken(text) else "reads", found.why
 
 

@@ -178,6 +178,7 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
         *_typed("histogram", "m_count 4\nLAST 3", "LAST 3\nm_count 4", 'm_bucket{le="+INF"} 3'),
         *_typed("histogram", 'm_bucket{le="8"} 3\nm_bucket{le="4"} 3\nLAST 3'),
         *_typed("histogram", 'm_bucket{le="4"} 5\nm_bucket{le="8"} 5\nLAST 3'),
+        *_typed("histogram", "LAST 3\n#m_sum 5", "LAST 3\n#m_count 3"),
     ),
     "bad_grouping_or_ordering": (
         *_typed("histogram", 'm_sum{shop="e"} 5\nm_sum{shop="w"} 6\nm_count{shop="e"} 3'),

@@ -43,3 +43,13 @@ def test_a_folder_without_cases_is_no_success(
     monkeypatch.setattr("sys.argv", ["conformance", str(tmp_path)])
     assert conformance.main() == 2
     assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_half_a_case_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case(tmp_path, "simple_gauge", rules.END, valid=True)
+    (tmp_path / "simple_gauge" / "metrics").unlink()
+    monkeypatch.setattr("sys.argv", ["conformance", str(tmp_path)])
+    assert conformance.main() == 2
+    assert "simple_gauge/metrics" in capsys.readouterr().err
