@@ -125,12 +125,14 @@ async def test_a_container_is_lost_only_when_nobody_answers_the_ping_either(
             return await door.call("history.get", question)
 
         await until(answered)
+        await shown(until, door, number, "Container is silent")
         assert (f"/v1/ping/{service}/{host}", f"Bearer {PING_TOKEN}") in pinged.asked
         assert "Container is lost" not in await open_problems(door, number)
         pinged.answer = "0"
         await shown(until, door, number, "Container is lost")
         await say(host, names.STATE, 1)
         await shown(until, door, number, "Container is lost", gone=True)
+        await shown(until, door, number, "Container is silent", gone=True)
 
 
 async def now(door: api.Api, host_id: str, key: str) -> None:
