@@ -8,7 +8,6 @@ import uvloop
 from concierge_gateway import run
 from concierge_proto.bus import alone
 
-
 YOUNG = 20_000
 """New objects between two searches for cycles: Python's own 700 cost 5 % of a flood of webhooks, which leave none."""
 
