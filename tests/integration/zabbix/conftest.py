@@ -172,19 +172,30 @@ def until() -> Until:
     return asked
 
 
+Settle = Callable[[str], Awaitable[None]]
+
+
 @pytest.fixture
-def ready(
-    apply: Apply, door: api.Api, server: Server, config: settings.Settings, service: str, until: Until
-) -> Apply:
-    """`apply`, and wait until the server works with it: it takes a value for an item made last."""
-    host, key = names.service_host(config, service), f"mark.{secrets.token_hex(4)}"
+def settle(door: api.Api, server: Server, until: Until) -> Settle:
+    """Wait until the server works with what was applied: it takes a value for an item made last, on this host."""
+    port = trapper.Trapper([server.trapper], 5)
+
+    async def settled(host: str) -> None:
+        key = f"mark.{secrets.token_hex(4)}"
+        (made,) = await door.call("host.get", {"filter": {"host": host}})
+        await door.call("item.create", elements.item(made["hostid"], key, key))
+        await until(lambda: port.deliver(host, [packets.row(host, key, 1, time.time_ns())]))
+
+    return settled
+
+
+@pytest.fixture
+def ready(apply: Apply, config: settings.Settings, service: str, settle: Settle) -> Apply:
+    """`apply`, and wait until the server works with it."""
 
     async def applied(*given: str) -> list[provision.Change]:
         changes = await apply(*given)
-        (made,) = await door.call("host.get", {"filter": {"host": host}})
-        await door.call("item.create", elements.item(made["hostid"], key, key))
-        port = trapper.Trapper([server.trapper], 5)
-        await until(lambda: port.deliver(host, [packets.row(host, key, 1, time.time_ns())]))
+        await settle(names.service_host(config, service))
         return changes
 
     return applied

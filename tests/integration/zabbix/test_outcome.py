@@ -15,7 +15,7 @@ from concierge_backends.zabbix import api, backend, comments, names, outcomes, p
 from concierge_backends.zabbix.provision import people
 from concierge_cli import house
 from concierge_proto import errors, messages, settings
-from tests.integration.zabbix.conftest import SECRET, Apply, Gateway, Server, Until
+from tests.integration.zabbix.conftest import SECRET, Apply, Gateway, Server, Settle, Until
 from tests.integration.zabbix.test_loop import load, read, stored
 
 TEXT, UNSIGNED, FLOAT = 4, 3, 0
@@ -24,9 +24,13 @@ SLEEPING = {"command": [sys.executable, "-c", "import time; time.sleep(1000)"], 
 
 @pytest.fixture
 async def shop(
-    config: settings.Settings, service: str, server: Server, door: api.Api, tmp_path: Path
+    config: settings.Settings, service: str, server: Server, door: api.Api, settle: Settle, tmp_path: Path
 ) -> settings.Settings:
-    """A service of real processes under couriers that wants two instances and starts with one, set up."""
+    """A service of real processes under couriers that wants two instances and starts with one, set up.
+
+    Zabbix reads its actions after its items: a problem in between calls nobody, and is found a minute later. So two
+    readings must have begun before there are values.
+    """
     with socket.create_server(("127.0.0.1", 0)) as free:
         listen = f"127.0.0.1:{free.getsockname()[1]}"
     (tmp_path / "secret").write_text(SECRET)
@@ -58,6 +62,8 @@ async def shop(
         secret=SECRET,
     )
     await become_ours(door, found)
+    for _ in range(2):
+        await settle(names.service_host(found, service))
     return found
 
 
