@@ -39,7 +39,7 @@ def trap(log: Path, code: int = 0) -> list[str]:
 
 
 async def eventually(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
 
