@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from concierge_cli import house, nats
+from concierge_cli import house, nats, show
 from concierge_cli.demo import balancer, containers, play, scene, stage
 from concierge_proto import identity, messages, settings
 from concierge_proto.bus import journal
@@ -101,7 +101,8 @@ async def play_it(
     story._balancer.offered = play.QUIET
     await until(story, "one instance", lambda: (2, 1, "converged") in outcomes(story))
     steps = [step for step in outcomes(story) if step != (0, 1, "converged")]
-    assert steps == [(1, 2, "converged"), (2, 1, "converged")]
+    told = "\n".join(str(show.line(delivery)) for delivery in story.log)
+    assert steps == [(1, 2, "converged"), (2, 1, "converged")], told
 
 
 @MOMENTS
