@@ -15,8 +15,8 @@ from concierge_cli.demo.balancer import Balancer
 from concierge_proto import bus, errors, messages, metric, subjects
 from concierge_proto.bus import journal
 
-QUIET, RUSH = 0.45, 1.1
-"""Offered load, in instances' worth: 0.45 is fine for one, 1.1 is too much for one and fine for two."""
+QUIET, RUSH = 0.45, 1.0
+"""Offered load, in instances' worth: 0.45 is fine for one, 1.0 is too much for one and fine for two."""
 _CALM = 4
 """Values that are watched before anything happens."""
 _PATIENCE = 90.0
