@@ -99,6 +99,23 @@ async def test_a_subject_that_is_denied_is_named(tmp_path: Path, unused_tcp_port
     assert changes == ["started", "stopped"]
 
 
+NO_EVENTS = DENIED.replace("concierge.v1.snapshot.>", "concierge.v1.event.>")
+
+
+async def test_a_change_of_state_that_is_denied_holds_no_snapshot_up(
+    tmp_path: Path, unused_tcp_port: int, secret: Path
+) -> None:
+    with guarded(tmp_path, NO_EVENTS, unused_tcp_port) as url:
+        boss = settings.Nats(url=url, user="boss", password_file=str(secret))
+        async with bus.connect(boss, "test") as link:
+            await bus.provision(link)
+            us = ("--nats", url, "--nats-user", "courier", "--nats-password-file", str(secret))
+            async with trial.courier(tmp_path, *us) as courier, aclosing(scene.snapshots(link)) as stored:
+                await scene.first(stored, lambda one: one.seq > 2)
+                said = await courier.stopped()
+    assert f'permissions violation for publish to "{subjects.event("web", "instance")}"' in said
+
+
 MUTE = DENIED.replace("concierge.v1.snapshot.>", ">")
 
 

@@ -83,6 +83,18 @@ async def test_what_is_put_back_comes_again() -> None:
     assert (await waiting.take()).id == "1"
 
 
+async def test_what_nats_does_not_take_holds_up_nothing_of_another_subject() -> None:
+    waiting = spool.Spool(5_000, 60)
+    waiting.keep(bus.Message(subject="event", headers={"Nats-Msg-Id": "started"}, body=b""), "started")
+    waiting.keep(bus.Message(subject="event", headers={"Nats-Msg-Id": "stopped"}, body=b""), "stopped")
+    waiting.add(message(1))
+    assert (await waiting.take()).id == "started"
+    waiting.put_back(aside=True)
+    assert (await waiting.take()).id == "1"
+    waiting.done()
+    assert await drain(waiting) == ["started", "stopped"]
+
+
 async def test_what_is_refused_is_counted_and_gone() -> None:
     waiting = spool.Spool(5_000, 60)
     waiting.add(message(1))

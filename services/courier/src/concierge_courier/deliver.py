@@ -40,7 +40,7 @@ async def _deliver(
     try:
         await link.publish(message, _PATIENCE)
     except errors.Temporary as error:
-        waiting.put_back()
+        waiting.put_back(aside=link.connected)
         if link.connected:
             trouble.failed(str(error))
         return False

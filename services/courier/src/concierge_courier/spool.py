@@ -6,6 +6,7 @@ goes to disk, and comes back one at a time, each after a live one, so that the p
 """
 
 import asyncio
+import itertools
 import time
 from collections import Counter, deque
 from collections.abc import Callable
@@ -47,6 +48,8 @@ class Spool:
         self._disk = disk
         self._owed = False
         """A live one was stored: one from disk may follow."""
+        self._aside = set[str]()
+        """Subjects that NATS did not take just now: the others go first."""
         self._changed = asyncio.Event()
         self.closing = asyncio.Event()
         """Set when the end is near: no pause is too short now."""
@@ -100,14 +103,16 @@ class Spool:
 
     async def take(self) -> bus.Message:
         """Return the next message, once there is one; it stays until `done` or `refuse`."""
-        while not (message := self._next() or self._old()):
+        while not (message := self._next() or self._old() or self._anew()):
             self._changed.clear()
             await self._changed.wait()
         self._sending = message
         return message
 
-    def put_back(self) -> None:
-        """The message that was taken could not be sent."""
+    def put_back(self, *, aside: bool = False) -> None:
+        """The message that was taken could not be sent; `aside`: it holds nothing up that has another subject."""
+        if self._sending and aside:
+            self._aside.add(self._sending.subject)
         if self._sending and self._sending is not self._retried:
             self.retried += 1
         self._retried, self._sending = self._sending or self._retried, None
@@ -151,9 +156,13 @@ class Spool:
 
     def _next(self) -> bus.Message | None:
         self._trim()
-        if self._kept:
-            return next(iter(self._kept.values()))
-        return self._ring[0].message if self._ring else None
+        first = itertools.chain(self._kept.values(), (one.message for one in itertools.islice(self._ring, 1)))
+        return next((message for message in first if message.subject not in self._aside), None)
+
+    def _anew(self) -> bus.Message | None:
+        """Return what was put aside, when nothing else is left."""
+        self._aside.clear()
+        return self._next()
 
     def _old(self) -> bus.Message | None:
         """Return one from disk, when it is its turn."""
