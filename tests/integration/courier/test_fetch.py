@@ -93,7 +93,7 @@ async def test_ends_in_time_and_so_does_its_thread(answer: endpoint.Answer) -> N
         begun = time.monotonic()
         with pytest.raises(TimeoutError):
             await read(served.url)
-        assert time.monotonic() - begun < 2 * LIMITS.patience
+        assert time.monotonic() - begun < 10 * LIMITS.patience  # it would go on for ever
         for thread in threading.enumerate():
             if thread.name == "source app":
                 await asyncio.wait_for(asyncio.to_thread(thread.join), 5)

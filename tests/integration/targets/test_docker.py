@@ -123,12 +123,12 @@ async def test_what_hangs_is_ended(fake: Fake, tmp_path: Path, script: str) -> N
 
 async def test_a_hanging_target_costs_its_own_turns_alone(fake: Fake) -> None:
     fake('case "$*" in *hang*) exec sleep 100;; esac; echo here')
-    hung, well = client(2), client(2)
+    hung, well = client(60), client(60)
     calls = [asyncio.create_task(hung.run("hang")) for _ in range(docker.CHILDREN * 2)]
     await asyncio.sleep(0)
     began = time.monotonic()
     assert await well.run("ps") == "here"
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 20
     for call in calls:
         call.cancel()
     await asyncio.gather(*calls, return_exceptions=True)

@@ -43,11 +43,6 @@ async def mistaken(started: port.Started) -> port.Reading:
     raise ZeroDivisionError("oops")
 
 
-async def slow(started: port.Started) -> port.Reading:
-    await asyncio.sleep(0.05)
-    return await good(started)
-
-
 async def shoot(*behaviours: Behaviour) -> collect.Shot:
     sources = [Source(str(number), behaviour) for number, behaviour in enumerate(behaviours)]
     return await collect.shoot(sources, LIMITS)
@@ -81,13 +76,27 @@ async def test_a_bad_source_is_told_and_harms_no_neighbour(
 async def test_all_at_once_under_one_deadline() -> None:
     begun = time.monotonic()
     await shoot(*[hanging] * 20)
-    assert time.monotonic() - begun < 3 * LIMITS.patience
+    assert time.monotonic() - begun < 10 * LIMITS.patience
 
 
 async def test_the_timestamp_is_the_first_responses() -> None:
+    first = asyncio.Event()
+    last = 0
+
+    async def early(started: port.Started) -> port.Reading:
+        reading = await good(started)
+        first.set()
+        return reading
+
+    async def late(started: port.Started) -> port.Reading:
+        nonlocal last
+        await first.wait()
+        last = time.time_ns()
+        return await good(started)
+
     before = time.time_ns()
-    shot = await shoot(slow, good)
-    assert before <= shot.time_ns < before + 50_000_000
+    shot = await shoot(late, early)
+    assert before <= shot.time_ns < last
 
 
 async def test_without_a_response_it_is_the_start() -> None:

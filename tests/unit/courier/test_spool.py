@@ -150,7 +150,7 @@ async def test_emptied_returns_when_the_last_is_done() -> None:
     await asyncio.sleep(0)
     assert not emptied.done()
     waiting.done()
-    await asyncio.wait_for(emptied, 1)
+    await asyncio.wait_for(emptied, 10)
 
 
 steps = st.lists(
