@@ -56,7 +56,7 @@ async def waits(where: settings.Nats) -> None:
 
 
 def secret(folder: Path, text: str) -> str:
-    path = folder / f"secret-{text}"
+    path = folder / f"secret-{hash(text)}"
     path.write_text(text, "utf-8")
     return str(path)
 
@@ -94,6 +94,34 @@ async def test_a_secret_that_cannot_be_read_is_named(tmp_path: Path) -> None:
             settings.Nats(url="nats://127.0.0.1:1", token_file=str(tmp_path / "none")), "test"
         ):
             pytest.fail("connected")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"url": "nats://desk:s3cret@127.0.0.1:port"}, r"nats\.url: '127\.0\.0\.1:port' is no address"),
+        ({"url": "http://127.0.0.1:1"}, r"nats\.url: .* write nats://"),
+        ({"user": "desk"}, r"nats\.user and nats\.password_file go together"),
+        ({"creds_file": "/none"}, r"nats\.creds_file: cannot read /none"),
+        ({"creds_file": "/etc/passwd"}, r"nats\.creds_file: .*BEGIN USER NKEY SEED"),
+        ({"ca_file": "/none"}, r"no certificate or key of use in /none"),
+        ({"ca_file": "/etc/passwd"}, r"no certificate or key of use in /etc/passwd"),
+    ],
+)
+async def test_what_cannot_be_is_named(wrong: dict[str, str], words: str) -> None:
+    with pytest.raises(errors.Permanent, match=words):
+        async with bus.connect(settings.Nats(**{"url": "nats://127.0.0.1:1", **wrong}), "test"):  # type: ignore[arg-type]
+            pytest.fail("connected")
+
+
+async def test_credentials_name_the_library_that_they_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    seed = "-----BEGIN USER NKEY SEED-----\nSU\n------END USER NKEY SEED------\n"
+    where = settings.Nats(url="nats://127.0.0.1:1", creds_file=secret(tmp_path, seed))
+    with pytest.raises(errors.Permanent, match=r"pip install 'nats-py\[nkeys\]'"):
+        bus.check(where)
 
 
 async def test_a_server_that_comes_late_is_waited_for(tmp_path: Path) -> None:

@@ -25,19 +25,21 @@ def test_flags() -> None:
     assert chosen.command == ("java", "-jar", "app.jar", "--", "--service", "x")
 
 
-def test_environment_alone() -> None:
+def test_environment_alone(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("s3cret")
     chosen = parse(
         "run",
         CONCIERGE_SERVICE="web",
         CONCIERGE_SOURCES="dropwizard=/a  dropwizard:b=/b",
         CONCIERGE_BUFFER_AGE="5m",
         CONCIERGE_NATS__URL="nats://n:1",
-        CONCIERGE_NATS__CREDS_FILE="/creds",
+        CONCIERGE_NATS__TOKEN_FILE=str(token),
         HOME="/root",
     )
     assert (chosen.service, chosen.buffer_age) == ("web", 300)
     assert chosen.sources == ("dropwizard=/a", "dropwizard:b=/b")
-    assert (chosen.nats.url, chosen.nats.creds_file) == ("nats://n:1", "/creds")
+    assert (chosen.nats.url, chosen.nats.token_file) == ("nats://n:1", str(token))
 
 
 def test_a_source_with_blanks_stands_in_quotes() -> None:

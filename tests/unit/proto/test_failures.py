@@ -3,6 +3,7 @@
 import asyncio
 
 import nats.errors
+import nats.js.errors
 import pytest
 
 from concierge_proto import errors
@@ -76,3 +77,9 @@ async def test_is_sorted_by_what_to_do(raised: Exception, told: type[Exception])
 def _raise(raised: Exception) -> None:
     with failures.translated("ask"):
         raise raised
+
+
+def test_a_stream_that_is_not_there_is_told_with_the_remedy() -> None:
+    told = "publish a: no stream takes it: start Concierge"
+    with pytest.raises(errors.Temporary, match=told), failures.Told("publish a"):
+        raise nats.js.errors.NoStreamResponseError

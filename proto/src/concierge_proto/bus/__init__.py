@@ -1,5 +1,6 @@
 """The one door to NATS. Nobody else imports nats-py."""
 
+from concierge_proto.bus.access import check
 from concierge_proto.bus.connect import Bus, connect
 from concierge_proto.bus.kv import Conflict, Entry, Store
 from concierge_proto.bus.lease import Lease
@@ -20,6 +21,7 @@ __all__ = [
     "Message",
     "Store",
     "Worker",
+    "check",
     "connect",
     "provision",
 ]

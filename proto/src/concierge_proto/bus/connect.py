@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-import ssl
+import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ import nats.aio.msg
 import nats.errors
 
 from concierge_proto import codec, errors, settings
-from concierge_proto.bus import acks, failures, kv, read, worker
+from concierge_proto.bus import access, acks, failures, kv, read, worker
 from concierge_proto.bus.publish import Ack, Message, pack
 
 log = logging.getLogger(__name__)
@@ -167,6 +167,8 @@ async def _deliveries(heard: asyncio.Queue[nats.aio.msg.Msg]) -> AsyncIterator[w
 async def connect(where: settings.Nats, who: str) -> AsyncIterator[Bus]:
     """Connect, wait for NATS as long as it takes, reconnect for ever; closed with the context.
 
+    Raises Permanent with the setting that can't be.
+
     Args:
         where: `[nats]`; its `url` must be set.
         who: The name of the service, e.g. `gateway`; with a courier also the instance.
@@ -175,6 +177,8 @@ async def connect(where: settings.Nats, who: str) -> AsyncIterator[Bus]:
 
     async def complain(error: Exception) -> None:
         text = str(error) or type(error).__name__
+        if isinstance(error, socket.gaierror):  # it does not say whose
+            text = f"{access.shown(where.url)}: {error.strerror}"
         if bus is not None and "permissions violation" in text.lower():
             bus.complaint = text
         log.warning("nats: %s", text)
@@ -184,9 +188,9 @@ async def connect(where: settings.Nats, who: str) -> AsyncIterator[Bus]:
             bus.connected_since = time.monotonic()
         log.info("nats: connected again")
 
-    options = _options(where)
+    addresses, options = access.servers(where.url), access.options(where)
     client = await nats.connect(
-        servers=[url.strip() for url in where.url.split(",")],
+        servers=addresses,
         name=f"concierge {who}",
         max_reconnect_attempts=-1,
         reconnect_time_wait=0.5,
@@ -203,19 +207,3 @@ async def connect(where: settings.Nats, who: str) -> AsyncIterator[Bus]:
         with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
             async with asyncio.timeout(2):
                 await client.close()
-
-
-def _options(where: settings.Nats) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    if where.user:
-        options["user"] = where.user
-        options["password"] = settings.read_secret(where.password_file, "nats.password_file")[0]
-    if where.token_file:
-        options["token"] = settings.read_secret(where.token_file, "nats.token_file")[0]
-    if where.creds_file:
-        options["user_credentials"] = where.creds_file
-    if where.ca_file or where.cert_file:
-        options["tls"] = ssl.create_default_context(cafile=where.ca_file or None)
-        if where.cert_file:
-            options["tls"].load_cert_chain(where.cert_file, where.key_file or None)
-    return options

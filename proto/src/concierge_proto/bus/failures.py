@@ -26,9 +26,12 @@ _AWAY = (
     nats.errors.OutboundBufferLimitError,
     nats.errors.FlushTimeoutError,
     nats.errors.NoRespondersError,
-    nats.js.errors.NoStreamResponseError,
     asyncio.TimeoutError,
     OSError,
+)
+
+_NO_STREAM = (
+    "no stream takes it: start Concierge once against this NATS, which makes them, and needs JetStream there"
 )
 
 
@@ -56,6 +59,8 @@ class Told:
             if error.err_code in FULL or (error.code or 0) >= 500:  # noqa: PLR2004 - HTTP-like
                 raise errors.Temporary(text) from error
             raise errors.Permanent(text) from error
+        if isinstance(error, nats.js.errors.NoStreamResponseError):
+            raise errors.Temporary(f"{self._doing}: {_NO_STREAM}{complaint}") from error
         if isinstance(error, _AWAY):
             reason = str(error) or "no answer"
             raise errors.Temporary(f"{self._doing}: {reason}{complaint}") from error

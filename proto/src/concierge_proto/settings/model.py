@@ -25,7 +25,7 @@ class Nats(_Section, frozen=True, kw_only=True):
     token_file: str = ""
     """Holds a token, when the server asks for that."""
     creds_file: str = ""
-    """A NATS credentials file (JWT and nkey)."""
+    """A NATS credentials file (JWT and nkey). Needs a library: `pip install 'nats-py[nkeys]'`."""
     ca_file: str = ""
     """Verify the server against this CA. Implies TLS."""
     cert_file: str = ""

@@ -23,6 +23,9 @@ async def run(
             await _connected(where, life, waiting, heard)
         except* errors.Temporary as away:
             log.warning("nats: %s", away.exceptions[0])
+        except* errors.Permanent as wrong:
+            log.warning("%s; trying again every %g s", wrong.exceptions[0], _PAUSE)
+            await asyncio.sleep(_PAUSE)
         except* Exception:
             log.exception("unexpected; connecting to NATS again in %g s", _PAUSE)
             await asyncio.sleep(_PAUSE)

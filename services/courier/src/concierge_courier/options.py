@@ -8,7 +8,7 @@ import msgspec
 
 from concierge_courier import again, control, flags, keys, shape
 from concierge_courier.sources import access, port
-from concierge_proto import errors, settings, subjects
+from concierge_proto import bus, errors, settings, subjects
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,9 +119,7 @@ def _nats(given: Mapping[str, Any], environ: Mapping[str, str]) -> settings.Nats
     found = settings.environment(environ)
     chosen = {field: given.get(f"nats.{field}") or found.get(f"nats.{field}", "") for field in flags.NATS}
     where = settings.Nats(**{**chosen, "url": chosen["url"] or Options().nats.url})  # type: ignore[arg-type]
-    for field in ("password_file", "token_file"):
-        if getattr(where, field):
-            settings.read_secret(getattr(where, field), f"nats.{field}")
+    bus.check(where)
     return where
 
 
