@@ -208,3 +208,17 @@ async def test_a_mistake_in_judging_harms_nobody(
     monkeypatch.setattr("concierge_courier.health.watch", lambda *_: 1 / 0)
     assert await through(chosen("sleep 0.1; exit 5", health="true"), Written()) == supervise.End("exited", 5)
     assert "health is not judged any more" in caplog.text
+
+
+@pytest.mark.parametrize("before", [(), ("true",)])
+async def test_one_that_is_told_to_stop_before_it_has_started_never_starts(
+    tmp_path: Path, before: tuple[str, ...]
+) -> None:
+    log, written = tmp_path / "log", Written()
+    with supervise.house(5) as house:
+        house.hear(signal.SIGTERM)
+        async with asyncio.timeout(30):
+            what = chosen(f"echo started > {log}; sleep 60", pre_start=before)
+            end = await stages.through(what, house, written)
+    assert (end.reason, end.code, log.exists()) == ("stopped", 0, False)
+    assert written.said == ["ended: stopped None"]

@@ -56,6 +56,8 @@ async def through(chosen: options.Options, house: supervise.House, speaker: Spea
 
 async def _before(chosen: options.Options, house: supervise.House) -> supervise.End | None:
     """Return the end when the application is not to be started."""
+    if house.told.is_set():  # too early to be passed on
+        return supervise.End("stopped", None)
     if not chosen.pre_start:
         return None
     try:
