@@ -58,6 +58,20 @@ async def test_a_dry_run_of_a_bad_source_says_so(path: Path) -> None:
         assert "No such file" in await courier.said()
 
 
+@pytest.mark.parametrize(
+    ("into", "code", "said"),
+    [("| true", 0, ""), (">/dev/full", 2, "concierge-courier: cannot print: No space left on device\n")],
+)
+async def test_what_cannot_be_printed_is_no_crash(tmp_path: Path, into: str, code: int, said: str) -> None:
+    """`| head` is how one looks at thousands of lines."""
+    path = tmp_path / "many.json"
+    path.write_text(json.dumps({"counters": {f"c{at}": {"count": at} for at in range(20_000)}}))
+    script = f'set -o pipefail; "$0" run --dry-run --source dropwizard={path} {into}'
+    async with scene.courier(under=("bash", "-c", script)) as courier:
+        assert await courier.ended() == code
+        assert await courier.said() == said
+
+
 async def test_discovers_from_the_environment_alone(path: Path) -> None:
     async with scene.courier("discover", "timer", CONCIERGE_SOURCES=f"dropwizard={path}") as courier:
         printed = json.loads(await courier.printed())

@@ -1,8 +1,13 @@
 """Discovery: the full list, when it changed, seldom."""
 
 import json
+import os
+from pathlib import Path
 
-from concierge_courier import discover
+import pytest
+
+from concierge_courier import discover, sources
+from concierge_courier.sources import port
 from concierge_proto import messages
 
 
@@ -87,3 +92,14 @@ def test_static_items_are_not_discovered() -> None:
 def test_low_level_discovery_reads_as_zabbix_wants_it() -> None:
     assert json.loads(discover.low_level(['a "b", [c]'])) == [{"{#NAME}": 'a "b", [c]'}]
     assert discover.low_level([]) == "[]"
+
+
+@pytest.mark.parametrize("kind", ["container", "process", "dropwizard", "prometheus", "health"])
+async def test_every_kind_of_a_source_can_be_asked_for(kind: str, tmp_path: Path) -> None:
+    here = Path(__file__).parent
+    (tmp_path / "health").write_text('{"database": {"healthy": true}}')
+    (tmp_path / "prometheus").write_text("# TYPE s summary\ns_sum 1\n# TYPE c counter\nc 1\ng 1\n")
+    where = {"container": "", "process": str(os.getpid()), "dropwizard": str(here / "dropwizard4.json")}
+    (source,) = sources.make([f"{kind}={where.get(kind, tmp_path / kind)}"])
+    reading = await source.read(port.Limits(30, 1_000_000), lambda: None)
+    assert {block.kind for block in reading.blocks} - {"item"} <= set(discover.KINDS)

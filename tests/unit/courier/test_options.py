@@ -47,6 +47,12 @@ def test_a_source_with_blanks_stands_in_quotes() -> None:
     assert chosen.sources == ("exec=app stats --json", "prometheus=/a")
 
 
+def test_a_coprocess_may_have_several_lines() -> None:
+    script = "echo a\necho b"
+    chosen = parse("run", "--service", "web", "--coprocess", f"sh -c '{script}'", "--coprocess", "proxy -q")
+    assert chosen.coprocesses == (("sh", "-c", script), ("proxy", "-q"))
+
+
 def test_a_flag_wins() -> None:
     chosen = parse(
         "run", "--service", "web", "--nats", "nats://a:1", CONCIERGE_SERVICE="api", CONCIERGE_NATS__URL="nats://b:1"
@@ -77,7 +83,10 @@ def test_a_delivery_leaves_time_for_its_receipt() -> None:
         (["run", "--service", "web", "--interval", "10"], {}, "--interval: '10' is no duration"),
         (["run", "--service", "web"], {"CONCIERGE_INTERVAL": "soon"}, "CONCIERGE_INTERVAL: 'soon'"),
         (["run", "--service", "web", "--timeout", "10s"], {}, "less than the interval of 10s"),
-        (["run", "--service", "web", "--interval", "0s"], {}, "less than the interval"),
+        (["run", "--service", "web", "--interval", "0s"], {}, "--interval: more than 0s"),
+        (["deliver", "--service", "web", "--source", "a=b", "--within", "0s"], {}, "--within: more than 0s"),
+        (["run", "--service", "web", "--json"], {}, "--json: goes with --dry-run"),
+        (["run", "--service", "web", "--nats", "http://n:1"], {}, "nats.url: 'http://n:1' is no address"),
         (["run", "--service", "web", "--heartbeat", "0s"], {}, "--heartbeat"),
         (["run", "--service", "web", "--buffer", "much"], {}, "--buffer: 'much' is no size"),
         (["run", "--service", "web", "--nats-token-file", "/none"], {}, "nats.token_file: cannot read /none"),
@@ -91,7 +100,9 @@ def test_a_mistake_is_named(argv: list[str], environ: dict[str, str], sentence: 
         options.parse(argv, environ)
 
 
-@pytest.mark.parametrize("argv", [["run", "java"], ["run", "--sevrice", "web"], [], ["fly"], ["discover"]])
+@pytest.mark.parametrize(
+    "argv", [["run", "java"], ["run", "--sevrice", "web"], [], ["fly"], ["discover"], ["discover", "timers"]]
+)
 def test_an_unknown_word_ends_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         options.parse(argv, {})
@@ -126,6 +137,9 @@ class TestSources:
             ("statsd=/x", "there is no kind 'statsd', only dropwizard"),
             ("dropwizard=http:///metrics", "is no address"),
             ("dropwizard=http://host:port/metrics", "is no address"),
+            ("prometheus=127.0.0.1:9102/metrics", "'127.0.0.1:9102/metrics' is no address: write http://"),
+            ("prometheus=app:9102", "is no address: write http://"),
+            ("json=ftp://host/x", "is no address: write http://"),
         ],
     )
     def test_a_mistake_is_named(self, text: str, sentence: str) -> None:

@@ -1,6 +1,7 @@
 """The composition root: options → sources → run, and the application's exit code."""
 
 import asyncio
+import contextlib
 import os
 import sys
 
@@ -12,8 +13,9 @@ def main() -> None:
     troubles.to_stderr()
     with asyncio.Runner() as runner:
         code = _main(runner)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # what could not be printed was told where it was
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)  # a look-up of a name that hangs in a thread would hold the end up
 
 

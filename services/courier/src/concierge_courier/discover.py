@@ -10,6 +10,11 @@ from concierge_proto import messages
 Names = dict[str, tuple[str, ...]]
 """Kind of metric to names, sorted, without doubles."""
 
+KINDS = (
+    *("gauge", "counter", "histogram", "meter", "timer", "health"),
+    *("device", "interface", "filesystem", "process"),
+)
+"""All that a source may have; of another one there is nothing to discover."""
 _LEAST = 60.0
 """Seconds between two discoveries: each makes the monitoring system compare every item."""
 _REPEAT = 600.0

@@ -5,10 +5,10 @@ A flag is a variable as well: `--health-interval` is `CONCIERGE_HEALTH_INTERVAL`
 
 import argparse
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from concierge_courier import VERSION, again, control, guide, health, keys, shape
+from concierge_courier import VERSION, again, control, discover, guide, health, keys, shape
 from concierge_proto import errors, settings, subjects
 
 
@@ -95,14 +95,23 @@ ALL = (
     Flag("rename", shape.renames, "FROM=TO", "the beginning of names, e.g. com.example.=; repeat"),
 )
 
+
+class _Repeated(NamedTuple):
+    """A setting of several values."""
+
+    flag: str
+    """Of one."""
+    read: Callable[[str], tuple[Any, ...]]
+    """What stands behind that flag."""
+
+
 _REPEATED = {
-    "sources": "--source",
-    "coprocesses": "--coprocess",
-    "include": "--include",
-    "exclude": "--exclude",
-    "rename": "--rename",
+    "sources": _Repeated("--source", lambda text: (text,)),
+    "coprocesses": _Repeated("--coprocess", lambda text: (_words(text),)),
+    "include": _Repeated("--include", shape.patterns),
+    "exclude": _Repeated("--exclude", shape.patterns),
+    "rename": _Repeated("--rename", shape.renames),
 }
-"""Settings of several values: the flag of one."""
 
 NATS = {
     "url": "nats://host:4222, several with commas; default nats://127.0.0.1:4222",
@@ -138,7 +147,9 @@ def parser() -> argparse.ArgumentParser:
     )
     actions.choices["run"].add_argument("--json", action="store_true", help="print it as JSON")
     actions.choices["maintenance"].add_argument("switch", choices=("on", "off", "status"))
-    actions.choices["discover"].add_argument("kind", metavar="TYPE", help="gauge, counter, timer, …")
+    actions.choices["discover"].add_argument(
+        "kind", metavar="TYPE", choices=discover.KINDS, help=", ".join(discover.KINDS)
+    )
     return whole
 
 
@@ -154,29 +165,28 @@ def _page(make: Callable[..., argparse.ArgumentParser], text: str, **more: str) 
 
 
 def _add(page: argparse.ArgumentParser, flag: Flag) -> None:
-    if flag.name in _REPEATED:
-        page.add_argument(
-            _REPEATED[flag.name], dest=flag.name, action="append", metavar=flag.metavar, help=flag.help
-        )
-    else:
-        page.add_argument(
-            f"--{flag.name.replace('_', '-')}", dest=flag.name, metavar=flag.metavar, help=flag.help
-        )
+    action = "append" if flag.name in _REPEATED else "store"
+    page.add_argument(_name(flag), dest=flag.name, action=action, metavar=flag.metavar, help=flag.help)
 
 
 def value(flag: Flag, given: Mapping[str, Any], environ: Mapping[str, str]) -> Any:
     """Return what was said, None for nothing; raise Permanent with the flag or variable that is wrong."""
-    where, text = _REPEATED.get(flag.name, f"--{flag.name.replace('_', '-')}"), given[flag.name]
-    if flag.name == "sources" and text:
-        return tuple(text)
-    if isinstance(text, list):
-        text = "\n".join(text)
+    text, where = given[flag.name], _name(flag)
     if text is None:
         where = f"CONCIERGE_{flag.name.upper()}"
         text = environ.get(where)
     if not text:
         return None
     try:
-        return flag.read(text)
+        return flag.read(text) if isinstance(text, str) else _each(flag, text)
     except (ValueError, errors.Malformed) as error:
         raise errors.Permanent(f"{where}: {error}") from error
+
+
+def _each(flag: Flag, texts: Sequence[str]) -> tuple[Any, ...]:
+    return tuple(one for text in texts for one in _REPEATED[flag.name].read(text))
+
+
+def _name(flag: Flag) -> str:
+    repeated = _REPEATED.get(flag.name)
+    return repeated.flag if repeated else f"--{flag.name.replace('_', '-')}"

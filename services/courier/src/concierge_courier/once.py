@@ -120,4 +120,11 @@ def _complain(shot: collect.Shot) -> None:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    """Print; one who has read enough (`| head`) is no error. Raise Permanent when it can't be written."""
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return
+    except OSError as error:
+        raise errors.Permanent(f"cannot print: {error.strerror}") from error

@@ -135,16 +135,24 @@ def _check(chosen: Options) -> None:
         raise errors.Permanent(
             "nothing to read: say --source dropwizard=http://127.0.0.1:8081/metrics, or set CONCIERGE_SOURCES"
         )
+    if chosen.json and not chosen.dry_run:
+        raise errors.Permanent("--json: goes with --dry-run")
+    _check_life(chosen)
     if chosen.action == "run" and not 0 < chosen.limits.patience < chosen.interval:
         raise errors.Permanent(
             f"--timeout {chosen.timeout:g}s: a collection must end before the next begins, "
             f"so less than the interval of {chosen.interval:g}s"
         )
-    _check_life(chosen)
+
+
+_SOME_TIME = (
+    *("interval", "within", "heartbeat", "health_interval", "health_timeout"),
+    *("pre_start_timeout", "post_stop_timeout"),
+)
 
 
 def _check_life(chosen: Options) -> None:
-    for name in ("heartbeat", "health_interval", "health_timeout", "pre_start_timeout", "post_stop_timeout"):
+    for name in _SOME_TIME:
         if getattr(chosen, name) <= 0:
             raise errors.Permanent(f"--{name.replace('_', '-')}: more than 0s")
     if chosen.restarts != again.NEVER and not chosen.command:

@@ -1,10 +1,13 @@
 """Where a document is: `http(s)://host:port/path?query`, or `unix:/path/of.sock:/path?query`."""
 
+import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from concierge_proto import errors
 
+_BARE = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[0-9]+(/|$)")
+"""host:port, perhaps with a path."""
 SHOWN = 200
 """Characters of foreign text in a sentence of ours."""
 
@@ -45,6 +48,15 @@ def parse(location: str) -> Address:
             "say --source-user NAME=USER and --source-password-file NAME=FILE"
         )
     return Address(found, path)
+
+
+def refuse(location: str) -> None:
+    """Raise Permanent when a path is an address that lacks its `http://`, or has another scheme than ours."""
+    foreign_scheme = "://" in location and not location.startswith("file:")
+    if foreign_scheme or _BARE.match(location):
+        raise errors.Permanent(
+            f"{shown(location)!r} is no address: write http://host:port/path (of a file: ./ before its name)"
+        )
 
 
 def shown(location: str) -> str:

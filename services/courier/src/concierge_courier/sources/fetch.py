@@ -57,6 +57,7 @@ def opener(
     `name` is the source's, for errors. Raises Permanent when it is no address or `keys` do not fit it.
     """
     if not location.startswith(("http:", "https:", "unix:")):
+        address.refuse(location)
         if keys != _OPEN:
             raise errors.Permanent(f"source {name}: nobody asks at a file: leave out its --source-…-file")
         path = Path(urlsplit(location).path if location.startswith("file:") else location)
