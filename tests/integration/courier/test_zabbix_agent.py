@@ -120,7 +120,7 @@ async def test_discovers_what_the_application_has(agent: Agent) -> None:
     assert "[t|" in said
     assert '{"{#NAME}":"com.example.Shop.checkout"}' in said
     assert await agent.get("concierge.discovery[health]") == "[]"
-    assert await agent.get("concierge.discovery[timers]") == ""  # no kind at all: an empty list would hide that
+    assert await agent.get("concierge.discovery[timers]") == ""  # there is no such kind
 
 
 async def test_delivers_and_is_told_how_long_it_took(agent: Agent, link: bus.Bus) -> None:
