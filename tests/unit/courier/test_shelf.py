@@ -2,16 +2,18 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from concierge_courier import shelf, spool
+from concierge_courier import options, run, shelf, spool
 from concierge_proto import bus, errors
 
 
@@ -109,6 +111,14 @@ def test_half_a_file_of_a_courier_that_died_is_removed(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*.new")) == []
 
 
+@pytest.mark.parametrize("name", ["1.new", "1.corrupt", "1.snapshot"])
+def test_folders_of_others_are_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    os.utime(tmp_path / name, (0, 0))
+    assert drain(opened(tmp_path)) == []
+    assert (tmp_path / name).is_dir()
+
+
 def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.snapshot").write_text("mine")
     (tmp_path / "README").write_text("mine")
@@ -147,6 +157,23 @@ def test_a_folder_that_cannot_be_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(errors.Permanent, match=r"--spool .*file/x: Not a directory"):
         opened(tmp_path / "file" / "x")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_is_full_at_the_start_keeps_no_application_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int
+) -> None:
+    monkeypatch.setattr("os.open", raising(OSError(number, os.strerror(number))))
+    chosen = options.Options(service="web", instance="web-1", spool=str(tmp_path))
+    assert run.Courier(chosen, ()).spool.facts()["courier.spooled"] is None
+    assert f"{os.strerror(number)}; keeping snapshots in memory" in caplog.text
+
+
+def raising(error: OSError) -> Callable[..., int]:
+    def fail(*_: object) -> int:
+        raise error
+
+    return fail
 
 
 def test_a_disk_that_takes_nothing_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -25,7 +25,7 @@ from concierge_courier import (
     troubles,
 )
 from concierge_courier.sources import port
-from concierge_proto import messages, subjects
+from concierge_proto import errors, messages, subjects
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +162,11 @@ async def run(chosen: options.Options, sources: Sequence[port.Source]) -> int:
 def _disk(chosen: options.Options) -> shelf.Shelf | None:
     if not chosen.spool or chosen.dry_run:
         return None
-    return shelf.Shelf(chosen.spool, chosen.spool_size, chosen.spool_age)
+    try:
+        return shelf.Shelf(chosen.spool, chosen.spool_size, chosen.spool_age)
+    except errors.Temporary as error:  # the application shall start
+        log.warning("%s; keeping snapshots in memory", error)
+        return None
 
 
 async def _farewell(courier: Courier, house: supervise.House) -> None:

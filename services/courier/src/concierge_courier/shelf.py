@@ -6,13 +6,14 @@ so that names sort by age, whatever the clock does.
 """
 
 import contextlib
+import errno
 import fcntl
 import logging
 import os
 import time
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 
 _MARK = b"CSP1"
 _HEAD = len(_MARK) + 4
+_TROUBLED = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO))
+"""A disk that is full or broken (the kernel then lets it be read alone) is nobody's wrong option."""
 _WHOLE, _HALF, _ASIDE = ".snapshot", ".new", ".corrupt"
 
 
@@ -45,7 +48,9 @@ class Shelf:
         lost: Counter[str] | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        """Open it and find what an earlier courier left; raise Permanent when it can't be used.
+        """Open it and find what an earlier courier left.
+
+        Raises Permanent when it can't be used, Temporary when its disk is full or broken.
 
         Args:
             folder: This courier's own; made if it is not there.
@@ -62,7 +67,8 @@ class Shelf:
         self._trouble = troubles.Trouble(log, f"spool {folder}")
         self._out: _File | None = None
         self._lock = _locked(self._folder)
-        self._files = deque(self._found())
+        with _telling(self._folder):
+            self._files = deque(self._found())
         self.bytes = sum(file.size for file in self._files)
         self._trim()
 
@@ -130,12 +136,13 @@ class Shelf:
         os.close(self._lock)
 
     def _found(self) -> list[_File]:
-        for half in self._folder.glob(f"*{_HALF}"):
-            half.unlink(missing_ok=True)
-        for aside in self._folder.glob(f"*{_ASIDE}"):
-            if self._clock() - aside.stat().st_mtime_ns > self._age:
-                aside.unlink(missing_ok=True)
-        whole = [path for path in self._folder.glob(f"*{_WHOLE}") if path.stem.isdecimal()]
+        """Clean up, and return what is whole. What is no file is somebody else's."""
+        files = [path for path in self._folder.iterdir() if path.is_file()]
+        for path in files:
+            late = path.suffix == _ASIDE and self._clock() - path.stat().st_mtime_ns > self._age
+            if late or path.suffix == _HALF:
+                path.unlink(missing_ok=True)
+        whole = [path for path in files if path.suffix == _WHOLE and path.stem.isdecimal()]
         return sorted(_File(int(path.stem), path.stat().st_size) for path in whole)
 
     def _trim(self) -> None:
@@ -173,13 +180,20 @@ def _body(data: bytes) -> bytes:
     return data[_HEAD:]
 
 
+@contextlib.contextmanager
+def _telling(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = errors.Temporary if error.errno in _TROUBLED else errors.Permanent
+        raise kind(f"--spool {folder}: {error.strerror}") from error
+
+
 def _locked(folder: Path) -> int:
     """Return the open lock of a folder: two couriers in one would send everything twice."""
-    try:
+    with _telling(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise errors.Permanent(f"--spool {folder}: {error.strerror}") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
