@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,21 @@ async def test_sigterm_reaches_the_application(nats_url: str, tmp_path: Path) ->
         assert ready.read_text() == "1\n"
         os.kill(child_of(courier.pid), signal.SIGTERM)
         assert await courier.ended() == 3
+
+
+EARLY = (
+    "import os, signal; from concierge_courier import __main__; os.kill(1, signal.SIGTERM); __main__.main()"
+)
+
+
+async def test_sigterm_is_heard_however_early_it_comes() -> None:
+    """`docker stop` behind `docker start`: process 1 has no default, and the application would be killed."""
+    words = ("run", "--service", "web", "--nats", "nats://127.0.0.1:1", "--grace", "1s")
+    process = await asyncio.create_subprocess_exec(
+        *UNSHARE, sys.executable, "-c", EARLY, *words, "--", "sh", "-c", "sleep 60; exit 9"
+    )
+    async with asyncio.timeout(40):
+        assert await process.wait() in {0, 128 + signal.SIGTERM}  # never started, or ended at once
 
 
 def child_of(pid: int) -> int:

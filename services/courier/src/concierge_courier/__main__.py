@@ -3,7 +3,11 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sys
+
+if os.getpid() == 1:  # it has no default: what comes while the rest is imported would be lost
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 from concierge_courier import children, once, options, run, shape, sources, troubles
 from concierge_proto import errors

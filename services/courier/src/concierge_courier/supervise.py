@@ -148,6 +148,7 @@ def _signals(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
     caught = [number for number in PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
     for number in caught:
         loop.add_signal_handler(number, handle, number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, caught)  # as process 1 we held one back until now
     try:
         yield
     finally:
