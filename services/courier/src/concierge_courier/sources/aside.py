@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from concierge_proto import errors
+
 T = TypeVar("T")
 
 
@@ -20,7 +22,7 @@ class Aside:
     async def run(self, work: Callable[[], T], abort: Callable[[], None]) -> T:
         """Return what `work` returns; when this is cancelled, `abort` tells the thread.
 
-        Waits first for an earlier thread that is still stuck.
+        Waits first for an earlier thread that is still stuck. Raises Temporary when no thread can be started.
         """
         await self._free.wait()
         loop = asyncio.get_running_loop()
@@ -39,13 +41,19 @@ class Aside:
             with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(self._finish, future, say)
 
-        self._free.clear()
-        threading.Thread(target=body, name=self._name, daemon=True).start()
+        self._start(body)
         try:
             return await future
         except asyncio.CancelledError:
             abort()
             raise
+
+    def _start(self, body: Callable[[], None]) -> None:
+        try:
+            threading.Thread(target=body, name=self._name, daemon=True).start()
+        except RuntimeError as error:  # for a moment perhaps: the application's threads count, too
+            raise errors.Temporary(f"{error}: the limit of processes and threads is reached") from error
+        self._free.clear()
 
     def _finish(self, future: "asyncio.Future[T]", say: Callable[[], None]) -> None:
         self._free.set()
