@@ -13,6 +13,7 @@ from concierge_proto import bus, errors, settings
 from concierge_proto.bus import found
 
 _CANDIDATES = (Path("concierge.toml"), Path("/etc/concierge/concierge.toml"))
+_BUS = "CONCIERGE_NATS__URL"
 
 
 class Place:
@@ -31,11 +32,16 @@ class Place:
                 return candidate
         raise errors.Permanent(
             "no configuration: there is neither ./concierge.toml nor /etc/concierge/concierge.toml; "
-            "`concierge init` writes one, `--config FILE` names another",
+            f"`concierge init` writes one, `--config FILE` names another; to look at events, {_BUS} is enough",
         )
 
     def load(self) -> settings.Settings:
-        return settings.load(self.path)
+        """Return the settings of the file; without a file those of an environment that names the bus."""
+        return settings.load(None if self._bare else self.path)
+
+    @property
+    def _bare(self) -> bool:
+        return not self._given and _BUS in os.environ and not any(one.exists() for one in _CANDIDATES)
 
     def known(self) -> settings.Settings:
         """Return the configuration with what labels add now; where it allows none, the file alone, without a bus."""

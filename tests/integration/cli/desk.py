@@ -47,7 +47,8 @@ class Desk:
 
     def __init__(self, folder: Path, config: str = CONFIG) -> None:
         self.folder = folder
-        (folder / "concierge.toml").write_text(config, "utf-8")
+        if config:
+            (folder / "concierge.toml").write_text(config, "utf-8")
         self.env = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), "COLUMNS": "200"}
 
     async def start(self, *words: str) -> asyncio.subprocess.Process:

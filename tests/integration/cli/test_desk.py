@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from concierge_proto import bus, identity, messages, subjects
 from tests.integration.cli.desk import CONFIG, Desk
 
 
@@ -55,6 +57,22 @@ async def test_scale_status_events_incident(running: Desk) -> None:
     told = await running.say("incident", ours)
     assert "1 → 2 converged" in told.out
     assert "a sale" in str(incident.json)
+
+
+async def test_without_a_file_the_address_of_the_bus_is_enough_to_look(
+    tmp_path: Path, link: bus.Bus, nats_url: str
+) -> None:
+    bare = Desk(tmp_path, config="")
+    lost = await bare.say("events")
+    assert (lost.code, "CONCIERGE_NATS__URL is enough" in lost.err) == (2, True), lost.err
+    story = identity.mint()
+    control = messages.Control(correlation_id=story, service="web", what="held", at=datetime.now(UTC))
+    await link.publish(link.pack(subjects.event("web", "control"), control, correlation_id=story))
+    bare.env["CONCIERGE_NATS__URL"] = nats_url
+    told = await bare.say("incident", story[:12])
+    assert (told.code, "web: held" in told.out) == (0, True), told.err
+    up = await bare.say("up")
+    assert (up.code, "no configuration" in up.err) == (2, True), up.err
 
 
 async def test_hold_and_release(running: Desk) -> None:

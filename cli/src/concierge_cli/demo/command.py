@@ -49,6 +49,7 @@ async def _demo(
 ) -> None:
     closed: list[dict[str, object]] = []
     async with opening as story:
+        console.print(f"look in from elsewhere: CONCIERGE_NATS__URL={story.bus} concierge events --follow")
         drawing = asyncio.create_task(view.draw(story, console))
         try:
             await _until_asked(_cycle(story, closed, once=once))
@@ -115,4 +116,5 @@ async def opened(target: str, backend: str, name: str) -> AsyncIterator[play.Sto
         config = await stage.place(stack, config, name, folder, customers.url)
         running = await stack.enter_async_context(house.open_house(config, folder))
         story = await stack.enter_async_context(play.watching(running.link, customers))
+        story.bus = running.config.nats.url
         yield story

@@ -45,6 +45,8 @@ class Story:
         self.averages: list[float] = []
         self.log: list[bus.Delivery] = []
         self.chapter = "the first instance starts"
+        self.bus = ""
+        """Address of NATS, for whoever wants to look in."""
 
     @property
     def offered(self) -> float:
