@@ -3,12 +3,14 @@
 import asyncio
 import json
 import os
+import signal
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from concierge_proto import bus, messages, subjects
+from tests import containers
 from tests.integration.courier import scene
 
 BODY = (Path(__file__).parents[2] / "unit/courier/dropwizard4.json").read_bytes()
@@ -77,6 +79,30 @@ async def test_discovers_from_the_environment_alone(path: Path) -> None:
         printed = json.loads(await courier.printed())
         assert await courier.ended() == 0
     assert printed == [{"{#NAME}": "com.example.Shop.checkout"}, {"{#NAME}": "com.example.Shop.pay"}]
+
+
+async def test_an_agent_that_ends_it_ends_what_it_has_started(tmp_path: Path) -> None:
+    """The command is in a group of its own, where a signal to the courier's does not reach it."""
+    mine = tmp_path / "pid"
+    source = f"exec=sh -c 'echo $$ > {mine}; exec sleep 600'"
+    async with scene.courier("discover", "timer", "--source", source, "--timeout", "60s") as courier:
+        await containers.met(lambda: written(mine))
+        courier.signal(signal.SIGTERM)
+        assert await courier.ended() == 128 + signal.SIGTERM
+        assert await courier.printed() == await courier.said() == ""
+    await containers.met(lambda: ended(int(mine.read_text())))
+
+
+async def written(path: Path) -> bool:
+    return path.exists() and path.read_text().endswith("\n")
+
+
+async def ended(pid: int) -> bool:
+    """Return whether it runs no more; process 1 reaps it when it likes."""
+    try:
+        return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return True
 
 
 async def test_a_discovery_that_failed_prints_nothing(path: Path) -> None:

@@ -73,6 +73,10 @@ def test_a_delivery_leaves_time_for_its_receipt() -> None:
     assert chosen.limits.patience == 6
 
 
+def test_a_discovery_ends_before_an_agent_ends_it() -> None:
+    assert parse("discover", "timer", "--source", "dropwizard=/a").limits.patience == 2.5
+
+
 @pytest.mark.parametrize(
     ("argv", "environ", "sentence"),
     [

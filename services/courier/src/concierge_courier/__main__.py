@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 
 if os.getpid() == 1:  # it has no default: what comes while the rest is imported would be lost
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -34,20 +35,35 @@ def _main(runner: asyncio.Runner) -> int:
         print(f"concierge-courier: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        return 130
+        return children.exit_code(-signal.SIGINT)
+    except asyncio.CancelledError:
+        return children.exit_code(-signal.SIGTERM)
 
 
 async def _start(chosen: options.Options) -> int:
     if chosen.action == "maintenance":
         return once.maintenance(chosen)
     made = shape.shaped(sources.make(chosen.sources, chosen.keys), chosen.shaping)
-    if chosen.dry_run:
-        return await once.dry_run(chosen, made)
-    if chosen.action == "discover":
-        return await once.show_names(chosen, made)
-    if chosen.action == "deliver":
+    if chosen.action == "run" and not chosen.dry_run:
+        return await run.run(chosen, made)
+    with _ended_by_sigterm():
+        if chosen.dry_run:
+            return await once.dry_run(chosen, made)
+        if chosen.action == "discover":
+            return await once.show_names(chosen, made)
         return await once.deliver(chosen, made)
-    return await run.run(chosen, made)
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let it end what a source has started, too: an agent that has waited long enough sends it."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    loop.add_signal_handler(signal.SIGTERM, lambda: task and task.cancel())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ ALL = (
     ),
     Flag("sources", _texts, "KIND=LOCATION", "where metrics are read; repeat for several"),
     Flag("interval", _seconds, "TIME", "how often; default 10s", "run"),
-    Flag("timeout", _seconds, "TIME", "of one collection; default 9/10 of the interval"),
+    Flag("timeout", _seconds, "TIME", "of one collection; default 9/10 of the interval, of discover 2500ms"),
     Flag("heartbeat", _seconds, "TIME", "how often to say that it runs; default 10s", "run"),
     Flag("grace", _seconds, "TIME", "from SIGTERM to SIGKILL; default 8s", "run"),
     Flag("pre_start", _words, "CMD", "must succeed before the application starts", "run"),

@@ -24,7 +24,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Source name to what opens it."""
     interval: float = 10.0
     timeout: float = 0.0
-    """Of one collection, less than the interval; 0: nine tenths of it, at most 10 s; of `within` six tenths."""
+    """Of one collection, less than the interval; 0: nine tenths of it, at most 10 s; of `within` six tenths, or all."""
     heartbeat: float = 10.0
     grace: float = 8.0
     """Less than the ten seconds of `docker stop`: the last heartbeat still has to go out."""
@@ -48,7 +48,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     switch: str = ""
     """Of `maintenance`: on, off, status."""
     within: float = 2.5
-    """Of `deliver`, from start to the receipt: an agent gives it 3 s."""
+    """Of `deliver`, from start to the receipt, and of a reading of `discover`: an agent gives them 3 s."""
     buffer: int = 4 * 1024 * 1024
     buffer_age: float = 900.0
     max_body: int = 16 * 1024 * 1024
@@ -70,8 +70,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def limits(self) -> port.Limits:
-        room = 0.6 * self.within if self.action == "deliver" else min(0.9 * self.interval, 10.0)
-        return port.Limits(self.timeout or room, self.max_body)
+        room = {"deliver": 0.6 * self.within, "discover": self.within}
+        every = min(0.9 * self.interval, 10.0)
+        return port.Limits(self.timeout or room.get(self.action, every), self.max_body)
 
     @property
     def shaping(self) -> shape.Shape:
