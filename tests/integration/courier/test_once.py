@@ -46,6 +46,18 @@ async def test_a_dry_run_shows_what_is_left_of_it(path: Path) -> None:
     assert keys == ["timer[Shop.checkout,p95]", "timer[Shop.pay,p95]"]
 
 
+async def test_two_sources_of_the_same_names_are_told_and_can_be_told_apart(path: Path) -> None:
+    two = ("run", "--dry-run", "--source", f"dropwizard:shop={path}", "--source", f"dropwizard:jobs={path}")
+    async with scene.courier(*two) as courier:
+        assert await courier.ended() == 0
+        assert "names in common, shop and jobs for one" in await courier.said()
+    async with scene.courier(*two, "--prefix", "jobs=jobs.", "--rename", "com.example.=") as courier:
+        printed = (await courier.printed()).splitlines()
+        assert await courier.said() == ""
+    keys = [line.split()[0] for line in printed if "checkout,p95" in line]
+    assert keys == ["timer[Shop.checkout,p95]", "timer[jobs.Shop.checkout,p95]"]
+
+
 async def test_as_json(path: Path) -> None:
     words = ("run", "--source", f"dropwizard={path}", "--dry-run", "--json")
     async with scene.courier(*words) as courier:

@@ -103,3 +103,15 @@ async def test_every_kind_of_a_source_can_be_asked_for(kind: str, tmp_path: Path
     (source,) = sources.make([f"{kind}={where.get(kind, tmp_path / kind)}"])
     reading = await source.read(port.Limits(30, 1_000_000), lambda: None)
     assert {block.kind for block in reading.blocks} - {"item"} <= set(discover.KINDS)
+
+
+def test_names_that_two_sources_share_are_told_with_the_remedy() -> None:
+    def of(source: str, *names: str) -> messages.Block:
+        return messages.Block(
+            kind="gauge", fields=("value",), names=names, values=(1,) * len(names), source=source
+        )
+
+    assert discover.clash([of("shop", "a", "b"), of("jobs", "c")]) == ""
+    told = discover.clash([of("shop", "a", "b"), of("jobs", "b", "a")])
+    assert "2 names in common, shop and jobs for one gauge 'b'" in told
+    assert "--prefix jobs=jobs." in told

@@ -89,6 +89,7 @@ def test_a_discovery_ends_before_an_agent_ends_it() -> None:
         (["run", "--service", "web", "--timeout", "10s"], {}, "less than the interval of 10s"),
         (["run", "--service", "web", "--interval", "0s"], {}, "--interval: more than 0s"),
         (["deliver", "--service", "web", "--source", "a=b", "--within", "0s"], {}, "--within: more than 0s"),
+        (["run", "--service", "web", "--prefix", "jobs"], {}, "--prefix: 'jobs': write NAME=TEXT"),
         (["run", "--service", "web", "--json"], {}, "--json: goes with --dry-run"),
         (["run", "--service", "web", "--nats", "http://n:1"], {}, "nats.url: 'http://n:1' is no address"),
         (["run", "--service", "web", "--heartbeat", "0s"], {}, "--heartbeat"),

@@ -180,3 +180,8 @@ def test_flags_and_variables() -> None:
     assert chosen.shaping == shape.Shape(("timer[*]", "gauge[*]"), ("a*", "b*"), (("com.", ""),))
     with pytest.raises(errors.Permanent, match=r"--rename: 'x': write FROM=TO"):
         options.parse(["run", "--service", "web", "--rename", "x"], {})
+
+
+def test_a_prefix_is_of_a_source_that_is_there() -> None:
+    with pytest.raises(errors.Permanent, match="--prefix: no source is named 'jobs'"):
+        shape.shaped((), shape.Shape(prefix=(("jobs", "jobs."),)))

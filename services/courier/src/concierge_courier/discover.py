@@ -1,7 +1,7 @@
 """When to say what can be measured: at the start, when the set of names changed, and from time to time."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -33,12 +33,14 @@ class Discoverer:
         self._said: Names = {}
         self._said_at = 0.0
 
-    def see(self, source: str, blocks: Iterable[messages.Block]) -> None:
-        """Take in what a source has now; sorted again only when the cheap hash has changed."""
+    def see(self, source: str, blocks: Iterable[messages.Block]) -> bool:
+        """Take in what a source has now; sorted again only when the cheap hash has changed. Return whether it has."""
         mark = hash(tuple((block.kind, block.names) for block in blocks))
-        if self._known.get(source, (None,))[0] != mark:
-            self._known[source] = (mark, names(blocks))
-            self._all = merge(known for _, known in self._known.values())
+        if self._known.get(source, (None,))[0] == mark:
+            return False
+        self._known[source] = (mark, names(blocks))
+        self._all = merge(known for _, known in self._known.values())
+        return True
 
     def due(self) -> Names | None:
         """Return the full list when it is time to say it; None otherwise."""
@@ -53,6 +55,26 @@ class Discoverer:
 def names(blocks: Iterable[messages.Block]) -> Names:
     """Return the names of each kind that is discovered."""
     return merge({block.kind: block.names} for block in blocks if block.kind != _STATIC)
+
+
+def clash(blocks: Sequence[messages.Block]) -> str:
+    """Return a sentence about the names that two sources share; empty when there is none."""
+    if len({block.source for block in blocks}) < 2:  # noqa: PLR2004 - and for one source memory would be wasted
+        return ""
+    owners: dict[tuple[str, str], str] = {}
+    shared = [
+        (block.source, kind_and_name)
+        for block in blocks
+        for kind_and_name in ((block.kind, name) for name in block.names)
+        if owners.setdefault(kind_and_name, block.source) != block.source
+    ]
+    if not shared:
+        return ""
+    source, (kind, name) = shared[0]
+    return (
+        f"two sources have {len(shared):,} names in common, {owners[kind, name]} and {source} for one {kind} {name!r}: "
+        f"of two values Zabbix shows one; tell them apart with --prefix {source}={source}."
+    )
 
 
 def merge(several: Iterable[Names]) -> Names:

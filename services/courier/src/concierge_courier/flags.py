@@ -93,6 +93,7 @@ ALL = (
     Flag("include", shape.patterns, "PATTERN", "send only these, e.g. 'timer[*,p95]'; repeat for several"),
     Flag("exclude", shape.patterns, "PATTERN", "send all but these; repeat for several"),
     Flag("rename", shape.renames, "FROM=TO", "the beginning of names, e.g. com.example.=; repeat"),
+    Flag("prefix", shape.prefixes, "NAME=TEXT", "stands before each name of the source NAME; repeat"),
 )
 
 
@@ -111,6 +112,7 @@ _REPEATED = {
     "include": _Repeated("--include", shape.patterns),
     "exclude": _Repeated("--exclude", shape.patterns),
     "rename": _Repeated("--rename", shape.renames),
+    "prefix": _Repeated("--prefix", shape.prefixes),
 }
 
 NATS = {

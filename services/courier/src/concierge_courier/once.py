@@ -114,6 +114,9 @@ async def _receipt(heard: AsyncIterator[bus.Delivery], snapshot_id: str, started
 
 
 def _complain(shot: collect.Shot) -> None:
+    clash = discover.clash(shot.blocks)
+    if clash:
+        log.warning("names: %s", clash)
     for report in shot.reports:
         if report.error:
             log.warning("source %s: %s", report.name, report.error)

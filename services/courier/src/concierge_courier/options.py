@@ -61,6 +61,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     exclude: tuple[str, ...] = ()
     rename: tuple[tuple[str, str], ...] = ()
     """Beginnings of names, and what replaces them."""
+    prefix: tuple[tuple[str, str], ...] = ()
+    """Sources by name, and what stands before each name of theirs."""
     nats: settings.Nats = settings.Nats(url="nats://127.0.0.1:4222")
     dry_run: bool = False
     json: bool = False
@@ -76,7 +78,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shaping(self) -> shape.Shape:
-        return shape.Shape(self.include, self.exclude, self.rename)
+        return shape.Shape(self.include, self.exclude, self.rename, self.prefix)
 
 
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:

@@ -53,6 +53,7 @@ class Courier:
         self._sources = sources
         self._discoverer = discover.Discoverer()
         self._troubles = {source.name: troubles.Trouble(log, f"source {source.name}") for source in sources}
+        self._clash = troubles.Trouble(log, "names")
         self._skipped = 0
         self._seq = 0
 
@@ -70,8 +71,9 @@ class Courier:
     async def turn(self) -> None:
         """Collect once: discovery first, when it is due, so that nothing arrives before it is known."""
         shot = await collect.shoot(self._sources, self._limits)
-        for read in shot.reads:
-            self._note(read)
+        news = [self._note(read) for read in shot.reads]
+        if any(news):
+            self._compare(shot.blocks)
         self._discover(shot.time_ns)
         snapshot = self.snapshot(shot)
         self.receipts.sent(snapshot.id, shot.started)
@@ -101,13 +103,21 @@ class Courier:
             sources=shot.reports,
         )
 
-    def _note(self, read: collect.Read) -> None:
+    def _note(self, read: collect.Read) -> bool:
+        """Return whether there are other names than before."""
         trouble = self._troubles[read.report.name]
-        if read.reading:
-            trouble.fine()
-            self._discoverer.see(read.report.name, read.reading.blocks)
-        else:
+        if not read.reading:
             trouble.failed(read.report.error)
+            return False
+        trouble.fine()
+        return self._discoverer.see(read.report.name, read.reading.blocks)
+
+    def _compare(self, blocks: Sequence[messages.Block]) -> None:
+        clash = discover.clash(blocks)
+        if clash:
+            self._clash.failed(clash)
+        else:
+            self._clash.fine()
 
     def _discover(self, time_ns: int) -> None:
         kinds = self._discoverer.due()

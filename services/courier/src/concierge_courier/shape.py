@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from concierge_courier.sources import port
-from concierge_proto import messages
+from concierge_proto import errors, messages
 
 _ITEM = "item"
 _REMEMBERED = 64
@@ -25,6 +25,8 @@ class Shape(NamedTuple):
     """Patterns; stronger than `include`."""
     rename: tuple[tuple[str, str], ...] = ()
     """Beginnings of names, and what replaces them; the first that fits."""
+    prefix: tuple[tuple[str, str], ...] = ()
+    """Sources by name, and what stands before each name of theirs."""
 
 
 class _Plan(NamedTuple):
@@ -47,6 +49,7 @@ class Shaped:
         self._chosen = _pattern(shape.include)
         self._left_out = _pattern(shape.exclude)
         self._rename = shape.rename
+        self._prefix = dict(shape.prefix).get(source.name, "")
         self._plans: dict[tuple[str, tuple[str, ...], tuple[str, ...]], _Plan] = {}
 
     async def read(self, limits: port.Limits, started: port.Started) -> port.Reading:
@@ -117,12 +120,18 @@ class Shaped:
     def _renamed(self, name: str) -> str:
         for old, new in self._rename:
             if name.startswith(old):
-                return new + name.removeprefix(old)
-        return name
+                return self._prefix + new + name.removeprefix(old)
+        return self._prefix + name
 
 
 def shaped(sources: Iterable[port.Source], shape: Shape) -> tuple[port.Source, ...]:
-    """Return the sources, each with its readings shaped; themselves when there is nothing to do."""
+    """Return the sources, each with its readings shaped; themselves when there is nothing to do.
+
+    Raises Permanent for a prefix of a source that is not there.
+    """
+    sources = tuple(sources)
+    for name in dict(shape.prefix).keys() - {source.name for source in sources}:
+        raise errors.Permanent(f"--prefix: no source is named {name!r}")
     return tuple(Shaped(source, shape) if any(shape) else source for source in sources)
 
 
@@ -139,6 +148,15 @@ def patterns(text: str) -> tuple[str, ...]:
 def renames(text: str) -> tuple[tuple[str, str], ...]:
     """Return the pairs of `FROM=TO`, several with blanks; raise ValueError. TO may be empty."""
     return tuple(rename(one) for one in text.split())
+
+
+def prefixes(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of `NAME=TEXT`, several with blanks; raise ValueError."""
+    found = tuple(one.partition("=") for one in text.split())
+    for name, _, before in found:
+        if not name or not before:
+            raise ValueError(f"{text!r}: write NAME=TEXT, a source and what stands before its names")
+    return tuple((name, before) for name, _, before in found)
 
 
 def rename(text: str) -> tuple[str, str]:
