@@ -118,6 +118,16 @@ def test_a_change_has_one_id_however_often_it_is_sent() -> None:
     assert life.change("started").id != heartbeat.Life("web", "web-1", 10).change("started").id
 
 
+def test_one_that_rests_and_is_told_to_stop_has_a_last_word_of_its_own() -> None:
+    """With the id of the one before, NATS would drop it, and the log would end with `started again in 1 s`."""
+    life = heartbeat.Life("web", "web-1", 10)
+    life.begin()
+    life.end("exited, started again in 1 s", 3)
+    resting = life.change("stopped")
+    life.end("stopped", 3)
+    assert resting.id != life.change("stopped").id
+
+
 async def test_in_ten_minutes_of_new_names_discovery_is_said_once_a_minute_and_in_full() -> None:
     names: list[str] = []
     now = 1000.0

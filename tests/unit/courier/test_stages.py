@@ -96,7 +96,7 @@ class TestPreStart:
         what = chosen(pre_start=sh(script))
         begun = time.monotonic()
         end = await through(what, Written(), lambda: (tmp_path / "here").exists() and stop(), grace=0.3)
-        assert end == supervise.End("stopped", 137)
+        assert end == supervise.End("killed", 137)
         assert time.monotonic() - begun < 5
 
 

@@ -103,8 +103,8 @@ class Life:
             exit_code=self._exit_code,
             at=datetime.now(UTC),
         )
-        again = str(self.starts) if self.starts > 1 else ""
-        once = identity.derive("instance", self.service, self.instance, self.boot, what, again)
+        which = (str(self.starts), self._reason)  # one that rests may be told to stop: a word more about one start
+        once = identity.derive("instance", self.service, self.instance, self.boot, what, *which)
         return self.pack(subjects.event(self.service, "instance"), changed, id=once)
 
     def ping(self) -> bytes:

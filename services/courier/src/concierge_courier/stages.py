@@ -61,14 +61,14 @@ async def _before(chosen: options.Options, house: supervise.House) -> supervise.
     if not chosen.pre_start:
         return None
     try:
-        code = await house.prepare(chosen.pre_start, chosen.pre_start_timeout)
+        end = await house.prepare(chosen.pre_start, chosen.pre_start_timeout)
     except TimeoutError:
         return _failed(f"no end within {chosen.pre_start_timeout:g} s", _TIMED_OUT)
     except children.NotStarted as error:
         return _failed(str(error), error.code)
     if house.told.is_set():
-        return supervise.End("stopped", children.exit_code(code))
-    return _failed(children.told(code), children.exit_code(code)) if code else None
+        return end
+    return _failed(end.reason, end.code) if end.code else None
 
 
 def _failed(words: str, code: int) -> supervise.End:

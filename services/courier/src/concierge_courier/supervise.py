@@ -87,17 +87,19 @@ class House:
             code, too_late = await self._ended(pid)
         return End(self._reason(code, kills, too_late=too_late), children.exit_code(code))
 
-    async def prepare(self, command: Sequence[str], patience: float) -> int:
+    async def prepare(self, command: Sequence[str], patience: float) -> End:
         """Run what comes before the application; as `Children.run`, but it hears the signals."""
         pid = self.family.start(command)
         try:
             with terminal.handed_to(pid):
                 async with asyncio.timeout(patience):
-                    code, _ = await self._ended(pid)
+                    code, too_late = await self._ended(pid)
         except TimeoutError:
             children.kill(pid, signal.SIGKILL, group=True)
             raise
-        return code
+        if self.told.is_set():
+            return End("killed" if too_late else "stopped", children.exit_code(code))
+        return End(children.told(code), children.exit_code(code))
 
     async def _ended(self, pid: int) -> tuple[int, bool]:
         """Let a child hear the signals until it ends; return its code, and whether it had to be killed."""
