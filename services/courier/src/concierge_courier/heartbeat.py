@@ -103,7 +103,8 @@ class Life:
             exit_code=self._exit_code,
             at=datetime.now(UTC),
         )
-        which = (str(self.starts), self._reason)  # one that rests may be told to stop: a word more about one start
+        # The reason, too: of one start two ends are told, when it rests and is then stopped.
+        which = (str(self.starts), self._reason)
         once = identity.derive("instance", self.service, self.instance, self.boot, what, *which)
         return self.pack(subjects.event(self.service, "instance"), changed, id=once)
 
