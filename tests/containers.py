@@ -92,6 +92,12 @@ async def until(target: port.Target, service: str, *counts: int) -> port.Observe
             await asyncio.sleep(0.05)
 
 
+async def states(project: str) -> list[str]:
+    """Return the state of every container of a compose project, dead ones too."""
+    chosen = ("--filter", f"label=com.docker.compose.project={project}", "--format", "{{.State}}")
+    return (await docker("ps", "--all", *chosen)).split()
+
+
 def tiny() -> str:
     """Return an image that has `sleep` and little else."""
     return os.environ.get("PEER_DOCKER_TINY", "busybox")

@@ -15,6 +15,7 @@ class Paper:
     """Calls written down instead of containers."""
 
     whole = False
+    lasting = 0.0
 
     def __init__(self, name: str, folder: Path, services: Mapping[str, settings.Service]) -> None:
         self.name = name

@@ -148,7 +148,7 @@ async def test_the_scheduler_dies_at_each_call_of_docker(
             async with crash.running(part):
                 await verdict.settled(link, name)
                 await verdict.judge(link, name, number)
-            assert await states(target.project) == ["running"] * 2
+            assert await containers.states(target.project) == ["running"] * 2
         return part
 
     async with crash.running(crash.Part("concierge_gateway", config, tmp_path / "gateway")):
@@ -179,9 +179,3 @@ project = "{target.project}"
 files = ["{target.files[0]}"]
 project_directory = "{target.project_directory}"
 """
-
-
-async def states(project: str) -> list[str]:
-    """Return the state of every container of a project, dead ones too."""
-    chosen = ("--filter", f"label=com.docker.compose.project={project}", "--format", "{{.State}}")
-    return (await containers.docker("ps", "--all", *chosen)).split()

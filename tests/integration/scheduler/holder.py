@@ -19,6 +19,7 @@ class Paper:
 
     name = "shop"
     whole = False
+    lasting = 0.0
 
     def __init__(self, path: Path, seconds: float) -> None:
         self._path = path

@@ -11,7 +11,7 @@ from concierge_scheduler.keeper import Keeper
 from concierge_scheduler.presence import Presence
 from concierge_scheduler.targets import memory, port
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 
 def policy(**changes: Any) -> settings.Service:
@@ -86,6 +86,10 @@ class Ear:
         return [one.read(messages.Decision) for one in self.events if one.subject.endswith(".decision")]
 
     @property
+    def acts(self) -> list[messages.Decision]:
+        return [one for one in self.decisions if one.verdict == "act"]
+
+    @property
     def outcomes(self) -> list[messages.Outcome]:
         return [one.read(messages.Outcome) for one in self.events if one.subject.endswith(".outcome")]
 
@@ -99,8 +103,12 @@ class Ear:
 
     async def until(self, there: Callable[[], Any]) -> Any:
         """Wait until `there()` is true, looking at every new event."""
-        async with asyncio.timeout(PATIENCE), self._more:
-            await self._more.wait_for(there)
+        try:
+            async with asyncio.timeout(PATIENCE), self._more:
+                await self._more.wait_for(there)
+        except TimeoutError as error:
+            error.add_note("\n".join(f"{one.subject} {one.body.decode()}" for one in self.events))
+            raise
         return there()
 
 

@@ -22,6 +22,8 @@ from concierge_scheduler.targets import registry
 
 log = logging.getLogger(__name__)
 
+_CLOSELY = 1.0
+"""Seconds between two looks while an earlier call may still be at work."""
 _AGAIN = 2.0
 """Seconds until what could not be stored or told is tried again."""
 _UNEXPECTED = 10.0
@@ -133,6 +135,7 @@ class Attendant:
         due = turn.wake(state)
         pauses = [max(0.0, (due - self._place.now()).total_seconds())] if due else []
         pauses += [_AGAIN] if self._ledger.state.unsaid else []
+        pauses += [_CLOSELY] if state.late else []
         return min(pauses, default=None)
 
     async def _act(self, change: Change) -> None:
@@ -144,9 +147,9 @@ class Attendant:
             await telling
 
     async def _look(self) -> View | None:
-        """Read the target for a command; without one the watch's last listing will do."""
+        """Read the target for a command, or for a call that may come late; else the watch's last listing will do."""
         known = self._ledger.state
-        if not (known.wishes or known.errands) and self._place.survey.last is not None:
+        if not (known.wishes or known.errands or known.late) and self._place.survey.last is not None:
             return self._view_at_hand()
         try:
             await self._place.survey.read()
@@ -175,6 +178,6 @@ class Attendant:
         ended = await make(place, service, self._policy, change).run(resumed=resumed)
         log.info("%s: %s %s", service, change.words, ended.outcome.result)
         await self._ledger.change(
-            lambda known: turn.finish(known, ended.outcome, ended.strives_for, ended.sized)
+            lambda known: turn.finish(known, ended.outcome, ended.strives_for, ended.sized, ended.lasting)
         )
         await self._ledger.publish()

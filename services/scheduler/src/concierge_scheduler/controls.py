@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from concierge_proto import identity, messages, settings
+from concierge_scheduler import late
 from concierge_scheduler import state as document
 from concierge_scheduler.state import State
 
@@ -15,9 +16,9 @@ def adopt(policy: settings.Service, state: State, count: int, now: datetime) -> 
     """Take over a count that is not the one we wrote; leave alone for a while what somebody else did.
 
     A process target belongs to us alone: there it is an instance that died. A service that comes up from nothing
-    was started, and not scaled by somebody who knows better.
+    was started, and not scaled by somebody who knows better. What a late call of our own has done is undone.
     """
-    if state.running or count == state.count:
+    if state.running or count == state.count or late.behind(policy, state, count, now):
         return state
     before, state = state.count, _change(state, count=count)
     if before is None:

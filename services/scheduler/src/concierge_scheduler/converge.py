@@ -61,6 +61,8 @@ class Ended(NamedTuple):
     """The count that the endpoint itself wants now; None: it could not be read."""
     sized: tuple[str, ...] = ()
     """Ids of the instances that a resize has reached."""
+    lasting: float = 0
+    """Seconds for which a call whose end nobody saw may still be at work."""
 
 
 class _Found(NamedTuple):
@@ -84,6 +86,8 @@ class Convergence:
         self._service = service
         self._policy = policy
         self._change = change
+        self._unseen = False
+        """A call of it was made whose end was not awaited."""
 
     async def run(self, *, resumed: bool) -> Ended:
         """Make it so. `resumed`: an earlier holder began it, so look first whether it has been done."""
@@ -95,7 +99,7 @@ class Convergence:
             return Ended(msgspec.structs.replace(outcome, result="dry_run"), self._change.before)
 
     async def _make(self, *, resumed: bool) -> Ended:
-        began = time.monotonic()
+        began, self._unseen = time.monotonic(), resumed
         started_at = self._change.started_at if resumed else self._place.now()
         trouble = "" if resumed and await self._done() else await self._call()
         found = await self._look() if trouble else await self._poll()
@@ -105,6 +109,7 @@ class Convergence:
         return Ended(
             self._outcome(found, trouble, started_at, seconds),
             found.observed.wanted if found.observed else None,
+            lasting=self._place.target.lasting if self._unseen else 0,
         )
 
     async def _call(self) -> str:
@@ -135,6 +140,7 @@ class Convergence:
         except errors.Permanent as error:
             return str(error), float("inf")
         except TimeoutError:
+            self._unseen = True
             return f"no answer within {within:g} s", 1.0
         return "", 0.0
 

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from concierge_proto import identity, messages, settings
-from concierge_scheduler import bounds, fold, gates, rate
+from concierge_scheduler import bounds, fold, gates, late, rate
 from concierge_scheduler.gates import Case, Ruling
 from concierge_scheduler.state import State
 
@@ -42,10 +42,13 @@ _GATES: tuple[_Gate, ...] = (
 
 
 def decide(policy: settings.Service, state: State, view: View | None, now: datetime) -> messages.Decision:
-    """Return what is to be done now: about the leading wish, else about a count outside the bounds.
+    """Return what is to be done now: about a call that came late, the leading wish, or a count outside the bounds.
 
     `view` is None while the endpoint can't be read. Without anything to do the verdict is `nothing`, reason `idle`.
     """
+    undone = late.undo(policy, state, view, now)
+    if undone is not None:  # first of all, or a step would be reckoned from a number that nobody wants
+        return undone
     command = fold.leading(state)
     judged = judge(policy, state, view, now, command) if command else None
     if judged is not None and judged.verdict != "wait":

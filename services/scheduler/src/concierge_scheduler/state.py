@@ -81,6 +81,19 @@ class Step(_Part, frozen=True, kw_only=True):
     after: int
 
 
+class Late(_Part, frozen=True, kw_only=True):
+    """A call of ours whose end nobody saw: it may still be at work."""
+
+    id: str
+    """Of its change."""
+    correlation_id: str
+    wanted: int
+    until: datetime
+    """It has ended by then."""
+    overtaken: bool = False
+    """A later change has set a number of its own."""
+
+
 class Size(_Part, frozen=True, kw_only=True):
     """What every instance is given; 0: left alone."""
 
@@ -127,6 +140,8 @@ class State(_Part, frozen=True, kw_only=True):
     """When a count outside the bounds was last corrected."""
     steps: tuple[Step, ...] = ()
     """What has come and gone in the last day, for the limits."""
+    late: tuple[Late, ...] = ()
+    """What may still come of earlier calls."""
     acted: dict[str, datetime] = {}
     """When an errand last ended, by its verb and instance (`errands.key`)."""
     size: Size | None = None

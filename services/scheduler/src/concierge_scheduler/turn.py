@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from concierge_proto import identity, messages, settings
-from concierge_scheduler import controls, decide, deeds, entry, errands, fold
+from concierge_scheduler import controls, decide, deeds, entry, errands, fold, late
 from concierge_scheduler import state as document
 from concierge_scheduler.state import State
 
@@ -79,12 +79,16 @@ def _run_errands(
 
 
 def finish(
-    state: State, outcome: messages.Outcome, count: int | None = None, sized: tuple[str, ...] = ()
+    state: State,
+    outcome: messages.Outcome,
+    count: int | None = None,
+    sized: tuple[str, ...] = (),
+    lasting: float = 0,
 ) -> State:
     """Close the running change. A cooldown begins now, unless nothing came of it.
 
     `count`: what the endpoint strives for; slow instances of it are no drift later. `sized`: ids of the instances
-    that a resize has reached.
+    that a resize has reached. `lasting`: seconds for which a call of it, whose end nobody saw, may go on.
     """
     change = state.running
     if change is None:
@@ -95,7 +99,7 @@ def finish(
     if change.verb:
         return document.say(_done(state, change, outcome, sized), outcome, outcome.id, change.id)
     left = outcome.after if count is None else count
-    state = _change(state, running=None, count=left)
+    state = late.note(_change(state, running=None, count=left), change, outcome.at, lasting)
     if left != change.before:
         step = document.Step(at=outcome.at, before=change.before, after=left)
         state = _change(state, steps=(*state.steps, step)[-_STEPS:])
@@ -121,6 +125,7 @@ def forget(state: State, now: datetime) -> State:
         open={key: at for key, at in state.open.items() if now < at + REMEMBERED},
         closed={key: at for key, at in state.closed.items() if now < at + REMEMBERED},
         steps=tuple(step for step in state.steps if now < step.at + REMEMBERED),
+        late=tuple(one for one in state.late if now < one.until),
         acted={key: at for key, at in state.acted.items() if now < at + REMEMBERED},
         hold=_standing(state.hold, now),
         drift=_standing(state.drift, now),

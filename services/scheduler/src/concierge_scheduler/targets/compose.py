@@ -64,6 +64,7 @@ class Compose:
     def __init__(self, name: str, target: settings.Target, services: Mapping[str, settings.Service]) -> None:
         self.name = name
         self._client = docker.Client(name, target, services)
+        self.lasting = self._client.lasting
         self._project = target.project
         self._engine: _Engine | None = None
         self._known: tuple[float, _File] | None = None

@@ -20,6 +20,10 @@ CHILDREN = 4
 """At once, per target: one takes up to 48 MB."""
 LISTING = 10.0
 """Seconds; a listing takes 20 ms, and one that takes this long is not coming."""
+KILL = 2.0
+"""Seconds from the polite to the hard end of a child."""
+AFTER = 10.0
+"""Seconds that an engine may still be busy with what a child has asked for."""
 GRACE = 5.0
 """Seconds that a call under way still gets when the target is closed."""
 
@@ -43,6 +47,7 @@ class Client:
         self.names = {ours: each.name or ours for ours, each in services.items() if each.target == name}
         """What Docker calls each service of this target, by our name."""
         self._deadline = float(target.timeout)
+        self.lasting = self._deadline + KILL + AFTER
         self._docker = endpoint.client(target)
         self._shell = endpoint.Shell(target)
         self._turns = asyncio.Semaphore(CHILDREN)
@@ -139,7 +144,7 @@ def _call(
 ) -> failures.Answer:
     """One child, started and waited for. Empty input: compose must not ask a terminal anything."""
     try:
-        guarded = [*_cleaned(variables), *_mourning(), "timeout", "-k", "2", f"{seconds:g}"]
+        guarded = [*_cleaned(variables), *_mourning(), "timeout", "-k", f"{KILL:g}", f"{seconds:g}"]
         out, said = utils.run([*guarded, *command(), *words], input=b"", return_stderr=True)
     except exceptions.DockerException as error:
         return failures.Answer(error.return_code, error.stdout or "", error.stderr or "")

@@ -14,6 +14,7 @@ class Dry:
 
     whole = True
     """So that a restart of several is told at once."""
+    lasting = 0.0
 
     def __init__(self, target: port.Target) -> None:
         self.name = target.name

@@ -40,6 +40,7 @@ class Memory:
         self.labelled: dict[str, dict[str, str]] = {}
 
     whole = False
+    lasting = 0.0
 
     async def identity(self) -> str:
         self._fail()

@@ -74,6 +74,8 @@ class Target(Protocol):
     name: str
     whole: bool
     """A service is changed as a whole: restarts are rolled by the endpoint, and new instances get the size."""
+    lasting: float
+    """Seconds for which a call may go on after whoever made it is gone; 0: it ends with him."""
 
     async def identity(self) -> str:
         """Return what names the endpoint over all its names: engine or swarm id, and project."""

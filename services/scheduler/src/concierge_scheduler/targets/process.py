@@ -35,6 +35,7 @@ class Process:
     """One directory of instances."""
 
     whole = False
+    lasting = 0.0
 
     def __init__(
         self, directory: Path, services: Mapping[str, settings.Service], nats_url: str, *, name: str = "local"

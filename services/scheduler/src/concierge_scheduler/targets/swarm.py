@@ -42,6 +42,7 @@ class Swarm:
     def __init__(self, name: str, target: settings.Target, services: Mapping[str, settings.Service]) -> None:
         self.name = name
         self._client = docker.Client(name, target, services)
+        self.lasting = self._client.lasting
         self._ids: dict[str, str] = {}
 
     async def identity(self) -> str:
