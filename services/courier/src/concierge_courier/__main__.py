@@ -1,14 +1,15 @@
 """The composition root: options → sources → run, and the application's exit code."""
 
-import asyncio
-import contextlib
 import os
 import signal
-import sys
-from collections.abc import Iterator
 
 if os.getpid() == 1:  # it has no default: what comes while the rest is imported would be lost
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Iterator
 
 from concierge_courier import children, once, options, run, shape, sources, troubles
 from concierge_proto import errors
