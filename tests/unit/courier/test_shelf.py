@@ -287,7 +287,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(steps)
 def test_nothing_is_lost_uncounted_or_twice(steps: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -92,7 +92,20 @@ async def test_what_nats_does_not_take_holds_up_nothing_of_another_subject() -> 
     waiting.put_back(aside=True)
     assert (await waiting.take()).id == "1"
     waiting.done()
+    assert (await waiting.take()).id == "started"
+    waiting.put_back(aside=True)
     assert await drain(waiting) == ["started", "stopped"]
+    assert waiting.retried == 1
+
+
+async def test_two_subjects_that_are_not_taken_count_each_message_once() -> None:
+    waiting = spool.Spool(5_000, 60)
+    waiting.keep(bus.Message(subject="event", headers={}, body=b""), "started")
+    waiting.add(message(1))
+    for _ in range(6):
+        await waiting.take()
+        waiting.put_back(aside=True)
+    assert waiting.retried == 2
 
 
 async def test_what_is_refused_is_counted_and_gone() -> None:

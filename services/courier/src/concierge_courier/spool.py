@@ -44,7 +44,8 @@ class Spool:
         self._kept: dict[str, bus.Message] = {}
         self._ring: deque[_Waiting] = deque()
         self._sending: bus.Message | None = None
-        self._retried: bus.Message | None = None
+        self._retried: dict[str, bus.Message] = {}
+        """Of each subject the last that could not be sent."""
         self._disk = disk
         self._owed = False
         """A live one was stored: one from disk may follow."""
@@ -111,11 +112,12 @@ class Spool:
 
     def put_back(self, *, aside: bool = False) -> None:
         """The message that was taken could not be sent; `aside`: it holds nothing up that has another subject."""
-        if self._sending and aside:
-            self._aside.add(self._sending.subject)
-        if self._sending and self._sending is not self._retried:
-            self.retried += 1
-        self._retried, self._sending = self._sending or self._retried, None
+        sent, self._sending = self._sending, None
+        if sent:
+            self.retried += self._retried.get(sent.subject) is not sent
+            self._retried[sent.subject] = sent
+        if sent and aside:
+            self._aside.add(sent.subject)
         if self._disk is not None:
             self._disk.put_back()
 
