@@ -43,6 +43,34 @@ async def test_the_same_key_is_the_same_command(client: house.Client) -> None:
     assert len(await client.commands()) == 2
 
 
+async def test_the_same_key_swallows_no_other_order(client: house.Client) -> None:
+    for body in (
+        {"service": "web", "action": "scale_to 3"},
+        {"service": "web", "action": "scale_to 1"},
+        {"service": "api", "action": "scale_to 1"},
+    ):
+        await do(client, key="deploy", **body)
+    for _ in range(2):
+        headers = {"idempotency-key": "deploy"}
+        await ask(client, "ann", "POST", "/v1/holds", json={"service": "web"}, headers=headers)
+    stored = [(one.service, one.verb, one.amount) for one in await client.commands()]
+    assert stored == [
+        ("web", "scale_to", 3),
+        ("web", "scale_to", 1),
+        ("api", "scale_to", 1),
+        ("web", "hold", 0),
+    ]
+
+
+async def test_an_incident_of_two_services_shows_each_its_own(client: house.Client) -> None:
+    for service in ("web", "api"):
+        told = await client.say("own", event_id="x", status="problem", service=service, step=service)
+    path = f"/v1/incidents/{told.json()['correlation_id']}"
+    assert len((await ask(client, "bob", "GET", path)).json()["events"]) == 2
+    (only,) = (await ask(client, "eve", "GET", path)).json()["events"]
+    assert only["service"] == "api"
+
+
 async def test_holds(client: house.Client) -> None:
     body = {"service": "web", "for": "2h", "direction": "in", "reason": "stock-taking"}
     assert (await ask(client, "ann", "POST", "/v1/holds", json=body)).status_code == 202
@@ -134,6 +162,7 @@ async def outcome(link: bus.Bus, command: messages.Command) -> None:
         ("eve", "GET /v1/services/web", None, 403, "eve may not look"),
         ("bob", "GET /v1/incidents?limit=0", None, 400, "query limit"),
         ("bob", "GET /v1/incidents?since=soon", None, 400, "query since"),
+        ("bob", "GET /v1/incidents?since=99999999d", None, 400, "query since: at most 3650d"),
         ("bob", "GET /v1/incidents/none", None, 404, "no incident none"),
         ("bob", "GET /v1/commands/none", None, 404, "command none"),
     ],

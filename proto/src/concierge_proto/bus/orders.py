@@ -26,26 +26,34 @@ def command(
 ) -> messages.Command:
     """Return a command; raise Malformed for an unknown service.
 
-    `key`: the same one by the same owner is the same command, however often it is stored; empty: a new one.
+    `key`: the same order with the same one by the same owner is the same command, however often it is stored;
+    empty: a new one.
     """
     if service not in config.services:
         known = ", ".join(config.services) or "none"
         raise errors.Malformed(f"no service {service!r}: the configuration has {known}")
     now = datetime.now(UTC)
+    same = (owner, key, service, *_words(order))
     return messages.Command(
-        id=identity.derive("order", owner, key) if key else identity.mint(),
+        id=identity.derive("order", *same) if key else identity.mint(),
         service=service,
         target=config.services[service].target,
         verb=order.verb,
         amount=order.amount,
         arguments=order.arguments or {},
-        correlation_id=identity.derive("order incident", owner, key) if key else identity.mint(),
+        correlation_id=identity.derive("order incident", *same) if key else identity.mint(),
         manual=True,
         reason=reason,
         owner=owner,
         issued_at=now,
         expires_at=now + LIFE,
     )
+
+
+def _words(order: Order) -> list[str]:
+    """Return what an order says; but for the end of a hold, which moves with the clock."""
+    told = sorted((order.arguments or {}).items())
+    return [order.verb, str(order.amount), *(f"{key}={value}" for key, value in told if key != "until")]
 
 
 def hold(direction: str, length: str) -> Order:

@@ -35,7 +35,9 @@ _INCIDENT = {
 _WHOLE = {"correlation_id": _ID, "started_at": "2026-11-22T10:35:28Z", "resolved": True, "events": []}
 _HOLD = {"direction": "in", "until": "2026-11-22T12:35:28Z", "reason": "stock-taking", "owner": "ann"}
 _SINCE = {"since": "How far back to look: 30s, 24h, 7d."}
-_KEY = {"idempotency-key": "The same key of the same operator is the same command, for five minutes."}
+_KEY = {
+    "idempotency-key": "The same key and the same order of the same operator are one command, for five minutes."
+}
 
 
 class Route(NamedTuple):

@@ -12,6 +12,7 @@ from concierge_proto import codec, errors, settings
 T = TypeVar("T")
 
 _KEY = 200
+_OLDEST = timedelta(days=3650)
 
 
 class Asked:
@@ -32,9 +33,12 @@ class Asked:
         """Return a query's duration, e.g. `?since=24h`."""
         text = self.query(name)
         try:
-            return timedelta(seconds=settings.Duration.parse(text)) if text else default
+            found = timedelta(seconds=settings.Duration.parse(text)) if text else default
         except (ValueError, OverflowError) as error:
             raise errors.Malformed(f"query {name}: {error}") from None
+        if found > _OLDEST:
+            raise errors.Malformed(f"query {name}: at most {_OLDEST.days}d")
+        return found
 
     def limit(self, most: int) -> int:
         """Return `?limit=`, at most `most`."""
