@@ -1,5 +1,6 @@
 """Folding: each command once, the stronger wish leads, what closes a problem removes its wishes."""
 
+import msgspec
 import pytest
 
 from concierge_scheduler import fold, state, turn
@@ -100,6 +101,14 @@ class TestHold:
     def test_is_lifted(self) -> None:
         found = taken(self.hold, command("lift", 0, id="lift"))
         assert (found.hold, found.drift) == (None, None)
+
+    def test_says_which_hold_it_replaces_and_which_one_ends(self) -> None:
+        lift = command("lift", 0, id="lift")
+        again = turn.take(policy(), taken(self.hold), msgspec.structs.replace(self.hold, id="again"), NOW)
+        assert "; replaces: in held by ann until" in str(bytes(again.unsaid[0].body))
+        ended = turn.take(policy(), taken(self.hold), lift, NOW)
+        assert "in held by ann until" in str(bytes(ended.unsaid[0].body))
+        assert "nothing was held" in str(bytes(turn.take(policy(), blank(), lift, NOW).unsaid[0].body))
 
     def test_ends_by_itself(self) -> None:
         assert turn.forget(taken(self.hold), at(3600)).hold is None

@@ -119,11 +119,16 @@ def _fold_release(state: State, command: messages.Command) -> State:
 
 def _fold_hold(state: State, command: messages.Command) -> State:
     hold = _hold(command)
-    return refuse(_change(state, hold=hold), command, "hold_set", describe(hold) if hold else "")
+    said = describe(hold) if hold else ""
+    before = f"; replaces: {describe(state.hold)}" if state.hold else ""
+    return refuse(_change(state, hold=hold), command, "hold_set", said + before)
 
 
 def _fold_lift(state: State, command: messages.Command) -> State:
-    return refuse(_change(state, hold=None, drift=None), command, "hold_lifted")
+    ended = [describe(one) for one in (state.hold, state.drift) if one]
+    return refuse(
+        _change(state, hold=None, drift=None), command, "hold_lifted", "; ".join(ended) or "nothing was held"
+    )
 
 
 def _hold(command: messages.Command) -> document.Hold | None:
