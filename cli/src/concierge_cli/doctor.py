@@ -11,7 +11,7 @@ from rich.text import Text
 from concierge_cli import output, status
 from concierge_cli.place import Place, with_folders
 from concierge_proto import bus, errors, settings
-from concierge_proto.bus import found, standing
+from concierge_proto.bus import access, found, standing
 from concierge_scheduler import keeper, state
 from concierge_scheduler.targets import registry
 from concierge_scheduler.targets.check import Check
@@ -59,7 +59,7 @@ async def checks(place: Place, config: settings.Settings) -> AsyncIterator[Check
         try:
             link = await stack.enter_async_context(place.bus())
             config = await found.merged(link, config)
-            yield Check(what="bus", good=True, found=place.nats().url)
+            yield Check(what="bus", good=True, found=access.shown(place.nats().url))
         except errors.ConciergeError as error:
             yield _bad("bus", str(error), "start it, or `concierge up`; is nats.url right?")
         for name, target in config.targets.items():

@@ -37,7 +37,7 @@ def ago(text: str) -> datetime:
     """Return the time that long ago; raise Malformed."""
     try:
         return datetime.fromtimestamp(datetime.now(UTC).timestamp() - settings.Duration.parse(text), UTC)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise errors.Malformed(f"--since: {error}") from None
 
 

@@ -54,6 +54,9 @@ def explain(
 
 
 async def _explain(place: Place, what: str, since: str, *, json: bool) -> None:
+    if not what.strip():  # it begins every id
+        raise errors.Malformed("nothing to explain: name a service, a command or a webhook")
+    events.ago(since)
     async with place.bus() as link:
         file = place.load()
         labelled = await found.read(link, file)

@@ -19,6 +19,10 @@ def command(config: settings.Settings, service: str, order: orders.Order, reason
 
 async def give(place: Place, command: messages.Command, timeout: str, *, wait: bool, json: bool) -> int:
     """Store a command and wait for what becomes of it; return the exit code."""
+    try:
+        patience = settings.Duration.parse(timeout)
+    except ValueError as error:
+        raise errors.Malformed(f"--timeout: {error}") from None
     async with place.bus() as link:
         before = datetime.now(UTC) - timedelta(seconds=1)
         await orders.store(link, command)
@@ -26,7 +30,7 @@ async def give(place: Place, command: messages.Command, timeout: str, *, wait: b
             _tell(command, json=json)
             return 0
         try:
-            async with asyncio.timeout(settings.Duration.parse(timeout)):
+            async with asyncio.timeout(patience):
                 return await _watch(link, command, before, json=json)
         except TimeoutError:
             raise errors.Temporary(

@@ -10,10 +10,12 @@ from pathlib import Path
 import msgspec
 
 from concierge_proto import bus, errors, settings
-from concierge_proto.bus import found
+from concierge_proto.bus import access, found
 
 _CANDIDATES = (Path("concierge.toml"), Path("/etc/concierge/concierge.toml"))
 _BUS = "CONCIERGE_NATS__URL"
+PATIENCE = 10.0
+"""Seconds that a command waits for NATS; services wait for ever."""
 
 
 class Place:
@@ -87,8 +89,17 @@ class Place:
 
     @contextlib.asynccontextmanager
     async def bus(self, who: str = "desk") -> AsyncIterator[bus.Bus]:
-        """Connect to the bus; raises Permanent where there is none to be found."""
-        async with bus.connect(self.nats(), who) as link:
+        """Connect to the bus; raises Permanent where there is none to be found: who looks does not wait for ever."""
+        where = self.nats()
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    link = await stack.enter_async_context(bus.connect(where, who))
+            except TimeoutError:
+                raise errors.Permanent(
+                    f"no bus: {access.shown(where.url)} does not answer within {PATIENCE:g} s: "
+                    "does NATS run there, and is nats.url right?",
+                ) from None
             yield link
 
 

@@ -13,6 +13,7 @@ import typer
 from concierge_cli import check
 from concierge_cli.place import Place
 from concierge_proto import errors
+from concierge_proto.bus import access
 
 log = logging.getLogger("concierge")
 
@@ -36,7 +37,7 @@ async def serve(place: Place) -> None:
     with only_one(place.state / "up.lock", str(place.path)):
         async with open_house(config, place.state) as house:
             with place.told(house.config.nats.url):
-                log.info("bus %s", house.config.nats.url)
+                log.info("bus %s", access.shown(house.config.nats.url))
                 log.info(
                     "gateway %s, sources: %s",
                     house.gateway_url,
