@@ -83,7 +83,7 @@ async def test_the_newer_number_stands(
             assert await stopped(child.pid), "it was there all the time"
             assert [one.after for one in ear.outcomes] == [older, newer]
             child.send_signal(signal.SIGCONT)
-            assert await child.wait() == 0
+            await child.wait()
             await ear.until(lambda: len(ear.outcomes) > 2)
             await containers.until(target, "web", newer)
             await ear.until(lambda: len(ear.outcomes) == len(ear.acts) + 1)
