@@ -113,5 +113,5 @@ def test_names_that_two_sources_share_are_told_with_the_remedy() -> None:
 
     assert discover.clash([of("shop", "a", "b"), of("jobs", "c")]) == ""
     told = discover.clash([of("shop", "a", "b"), of("jobs", "b", "a")])
-    assert "2 names in common, shop and jobs for one gauge 'b'" in told
+    assert "2 names in common, shop and jobs for one gauge 'a'" in told
     assert "--prefix jobs=jobs." in told

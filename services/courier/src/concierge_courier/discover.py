@@ -1,7 +1,8 @@
 """When to say what can be measured: at the start, when the set of names changed, and from time to time."""
 
+import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -57,24 +58,27 @@ def names(blocks: Iterable[messages.Block]) -> Names:
     return merge({block.kind: block.names} for block in blocks if block.kind != _STATIC)
 
 
-def clash(blocks: Sequence[messages.Block]) -> str:
+def clash(blocks: Iterable[messages.Block]) -> str:
     """Return a sentence about the names that two sources share; empty when there is none."""
-    if len({block.source for block in blocks}) < 2:  # noqa: PLR2004 - and for one source memory would be wasted
-        return ""
-    owners: dict[tuple[str, str], str] = {}
-    shared = [
-        (block.source, kind_and_name)
-        for block in blocks
-        for kind_and_name in ((block.kind, name) for name in block.names)
-        if owners.setdefault(kind_and_name, block.source) != block.source
-    ]
+    kinds: dict[str, list[messages.Block]] = {}
+    for block in blocks:
+        kinds.setdefault(block.kind, []).append(block)
+    shared = [one for several in kinds.values() for one in _shared(several)]
     if not shared:
         return ""
-    source, (kind, name) = shared[0]
+    kind, name, first, second = shared[0]
     return (
-        f"two sources have {len(shared):,} names in common, {owners[kind, name]} and {source} for one {kind} {name!r}: "
-        f"of two values Zabbix shows one; tell them apart with --prefix {source}={source}."
+        f"two sources have {len(shared):,} names in common, {first} and {second} for one {kind} {name!r}: "
+        f"of two values Zabbix shows one; tell them apart with --prefix {second}={second}."
     )
+
+
+def _shared(blocks: Sequence[messages.Block]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield kind, name, and the two sources; of blocks of one kind."""
+    for one, other in itertools.combinations(blocks, 2):
+        if one.source != other.source:
+            for name in sorted(set(one.names).intersection(other.names)):
+                yield one.kind, name, one.source, other.source
 
 
 def merge(several: Iterable[Names]) -> Names:
