@@ -268,6 +268,18 @@ class TestDrift:
     def test_to_nothing_is_drift_and_held(self) -> None:
         assert turn.step(policy(), blank(count=2), view(0), NOW).drift
 
+    @pytest.mark.parametrize(("before", "count", "died", "what"), [(2, 1, 1, "died"), (3, 1, 1, "drift")])
+    def test_an_instance_that_died_was_not_scaled_by_anybody(
+        self, before: int, count: int, died: int, what: str
+    ) -> None:
+        found = turn.step(policy(), taken(command(), start=blank(count=before)), view(count, died=died), NOW)
+        events = [state.read(letter) for letter in found.unsaid]
+        assert [one.what for one in events if isinstance(one, messages.Control)] == [what]
+        assert (found.drift is None, found.running is not None) == (what == "died", what == "died")
+
+    def test_a_service_that_ended_whole_is_switched_off(self) -> None:
+        assert turn.step(policy(), blank(count=2), view(0, died=2), NOW).drift
+
     def test_our_own_change_is_none(self) -> None:
         assert controls.adopt(policy(), blank(count=2, running=RUNNING), 3, NOW).drift is None
 

@@ -20,6 +20,13 @@ def test_compose_counts_what_exists_and_has_not_ended() -> None:
     assert (seen.wanted, seen.present, seen.settled) == (4, 4, 1)
 
 
+def test_compose_tells_who_died_from_who_was_asked_to_end() -> None:
+    ends = {"Exited (1)": 1, "Exited (137)": 1, "Exited (0)": 0, "Exited (143)": 0}
+    for status, died in ends.items():
+        rows = [row("shop-web-1"), row("shop-web-2", "exited", f"{status} 2 seconds ago")]
+        assert compose.observed("web", rows).died == died, status
+
+
 def test_compose_reads_health_from_the_status() -> None:
     healthy = {
         "Up 2 seconds": True,

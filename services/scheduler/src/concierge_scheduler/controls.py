@@ -12,20 +12,21 @@ from concierge_scheduler.state import State
 _change = msgspec.structs.replace
 
 
-def adopt(policy: settings.Service, state: State, count: int, now: datetime) -> State:
+def adopt(policy: settings.Service, state: State, count: int, now: datetime, died: int = 0) -> State:
     """Take over a count that is not the one we wrote; leave alone for a while what somebody else did.
 
     A process target belongs to us alone: there it is an instance that died. A service that comes up from nothing
     was started, and not scaled by somebody who knows better. What a late call of our own has done is undone.
+    `died`: so many lie there dead; where they are all that is missing, nobody scaled, and nothing is left alone.
     """
     if state.running or count == state.count or late.behind(policy, state, count, now):
         return state
     before, state = state.count, _change(state, count=count)
     if before is None:
         return state
-    what = "drift" if before else "started"
+    what = "started" if not before else "died" if 0 < count < before <= count + died else "drift"
     detail = f"{before} → {count}, not by us"
-    if before and policy.process is None:
+    if what == "drift" and policy.process is None:
         until = now + timedelta(seconds=policy.drift_hold)
         state = _change(state, drift=document.Hold(until=until, owner="drift", reason=detail))
     cause = identity.derive(what, state.service, str(before), str(count), now.isoformat())

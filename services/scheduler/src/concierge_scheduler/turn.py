@@ -40,7 +40,7 @@ def step(
     """Decide, and write the decision down: with `running` set, the next thing to do is to call Docker."""
     state = forget(state, now)
     if view and view.observed:
-        state = controls.adopt(policy, state, view.observed.wanted, now)
+        state = controls.adopt(policy, state, view.observed.wanted, now, view.observed.died)
     decision = decide.decide(policy, state, view, now)
     while decision.verdict == "refuse":
         state = entry.close(state, decision)

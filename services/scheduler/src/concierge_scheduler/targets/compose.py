@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 
 import msgspec
@@ -15,6 +15,9 @@ from concierge_proto import settings
 from concierge_scheduler.targets import docker, found, port, preflight
 
 ENDED = frozenset({"exited", "dead", "removing"})
+DIED = frozenset({"exited", "dead"})
+TOLD = ("Exited (0)", "Exited (143)")
+"""How a container ends that was asked to."""
 ILL = ("(unhealthy)", "(health: starting)")
 ROUND = 5.0
 """Seconds for which the compose file is taken as read."""
@@ -82,7 +85,7 @@ class Compose:
         listing = ("ps", "--all", "--no-trunc", "--filter", project, "--filter", once, "--format", ROW)
         rows = await self._client.rows(Row, *listing)
         return {
-            ours: observed(ours, (row for row in rows if row.service == theirs))
+            ours: observed(ours, [row for row in rows if row.service == theirs])
             for ours, theirs in self._client.names.items()
         }
 
@@ -171,11 +174,12 @@ async def open(  # noqa: A001 - the registry's word
         await target.close()
 
 
-def observed(service: str, rows: Iterable[Row]) -> port.Observed:
+def observed(service: str, rows: Collection[Row]) -> port.Observed:
     """Return the service as its containers show it; what has ended takes up no room."""
     there = sorted((row for row in rows if row.state not in ENDED), key=lambda row: (len(row.name), row.name))
     instances = tuple(_instance(row) for row in there)
-    return port.Observed(service=service, wanted=len(instances), instances=instances)
+    died = sum(1 for row in rows if row.state in DIED and not row.status.startswith(TOLD))
+    return port.Observed(service=service, wanted=len(instances), instances=instances, died=died)
 
 
 def _words(deed: port.Deed) -> list[str]:

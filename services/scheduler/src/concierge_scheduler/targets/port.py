@@ -34,6 +34,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     instances: tuple[Instance, ...] = ()
     intent: str = ""
     """Of the last `scale` that the endpoint took; empty: it keeps none."""
+    died: int = 0
+    """Instances that ended otherwise than they are told to, and still lie there; an endpoint that replaces them has none."""
 
     @property
     def settled(self) -> int:
