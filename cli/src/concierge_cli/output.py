@@ -8,7 +8,7 @@ from rich.console import Console
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, markup=False)
 
 
 def emit(record: object) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from concierge_cli import events, explain, order, place
+from concierge_cli import events, explain, order, output, place
 from concierge_proto import errors
 from tests.unit.scheduler import hands
 
@@ -39,3 +39,8 @@ def test_no_time_is_too_long_ago() -> None:
     for since in ("99999999d", "9" * 400 + "d"):
         with pytest.raises(errors.Malformed, match="--since"):
             events.ago(since)
+
+
+def test_what_stands_in_brackets_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    output.console.print("it needs a [gateway.sources.NAME] in the configuration")
+    assert "[gateway.sources.NAME]" in capsys.readouterr().out

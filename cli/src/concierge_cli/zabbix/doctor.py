@@ -93,7 +93,7 @@ async def _walk(patient: clinic.Patient, login: api.Login, *, trial: bool, json:
 def _show(found: clinic.Finding) -> None:
     style = STYLES[found.state]
     where = f"{found.cluster}: " if found.cluster else ""
-    output.console.print(f"[{style}]{found.state:<8}[/] ", end="")
+    output.console.print(f"[{style}]{found.state:<8}[/] ", end="", markup=True)
     output.console.print(f"{where}{found.check}: {found.detail}", markup=False)
     if found.remedy:
         output.console.print(f"         → {found.remedy}", markup=False)
