@@ -34,6 +34,9 @@ SHOP: dict[str, Any] = tomllib.loads("""
 """)
 
 
+TWINS = 2 * SHOP["services"]["web"]["triggers"]
+
+
 def read(text: str) -> settings.Settings:
     return settings.parse(tomllib.loads(text), "concierge.toml")
 
@@ -83,6 +86,7 @@ def test_an_empty_file_is_a_configuration() -> None:
         ("services.web.rules.0.acton", "x", "unknown key `acton` - at `services.web.rules[0]`"),
         ("services.web.triggers.0.for", "x", "'x' is no duration"),
         ("services.web.triggers.0.below", 0.1, "services.web.triggers: 'High load': give `above` or `below`"),
+        ("services.web.triggers", TWINS, "services.web.triggers: two are called 'High load': give each"),
         ("services.Web", {"target": "shop", "max": 1}, "service name 'Web'"),
         ("services.api", {"target": "shop"}, "missing required field `max` - at `services.api`"),
         ("targets.Shop", {"kind": "swarm"}, "target name 'Shop'"),

@@ -139,6 +139,10 @@ def _check_service(path: str, service: Service, found: Settings) -> None:
     for trigger in service.triggers:
         if (trigger.above is None) == (trigger.below is None):
             raise errors.Malformed(f"{path}.triggers: {trigger.name!r}: give `above` or `below`, one of them")
+        if sum(other.name == trigger.name for other in service.triggers) > 1:
+            raise errors.Malformed(
+                f"{path}.triggers: two are called {trigger.name!r}: give each a name of its own"
+            )
 
 
 def _plain(text: str) -> str:
