@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import re
 import ssl
+import urllib.parse
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
@@ -73,6 +74,11 @@ def _connect(url: str, login: Login, ca_file: str) -> Any:
     utils = _utils()
     if not url:
         raise errors.Permanent("monitoring.zabbix.api_url is not set: write the address of the front end")
+    if not _addresses(url):
+        raise errors.Permanent(
+            "the front end's address (monitoring.zabbix.api_url, or --url) is none: "
+            "write it like https://zabbix.example/, without user and password"
+        )
     if not login.token and not (login.user and login.password):
         raise errors.Permanent("Zabbix's API needs a token, or a user and a password")
     with translated(url, "user.login"):
@@ -80,6 +86,17 @@ def _connect(url: str, login: Login, ca_file: str) -> Any:
         session = utils.ZabbixAPI(url, ssl_context=context, timeout=TIMEOUT)
         session.login(login.token or None, login.user or None, login.password or None)
         return session
+
+
+def _addresses(url: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        number = parts.port
+    except ValueError:
+        return False
+    return (
+        parts.scheme in {"http", "https"} and bool(parts.hostname) and number != 0 and "@" not in parts.netloc
+    )
 
 
 def _logout(session: Any, url: str) -> None:
