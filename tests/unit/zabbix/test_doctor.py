@@ -96,11 +96,31 @@ def test_an_action_that_says_something_else_is_broken() -> None:
     assert (found.state, found.detail) == ("broken", "says ['hm'] instead of 'scale_out 1'")
 
 
-def test_busy_processes_are_named_with_their_parameter() -> None:
-    found = load.judge({"trapper": 91.2, "alerter": 10.0})
-    assert (found.state, found.detail) == ("warning", "busy: trapper 91 %")
-    assert found.remedy == "raise StartTrappers in zabbix_server.conf"
-    assert load.judge({"trapper": 5.0}).state == "ok"
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"zabbix[process,trapper,avg,busy]": "91.2"}, ["processes: busy: trapper 91 %: StartTrappers"]),
+        ({"zabbix[wcache,trend,pused]": "80"}, ["caches: in use: trends 80 %: TrendCacheSize"]),
+        (
+            {"zabbix[process,trapper,avg,busy]": "5", "zabbix[rcache,buffer,pused]": "75"},
+            ["processes: busy: trapper 5 %: ", "caches: in use: configuration 75 %: "],
+        ),
+    ],
+)
+async def test_what_is_busy_or_full_is_named_with_its_parameter(
+    values: dict[str, str], said: list[str]
+) -> None:
+    class Door:
+        async def call(self, _method: str, params: dict[str, Any]) -> list[dict[str, str]]:
+            asked = params["filter"]["key_"]
+            return [
+                {"key_": key, "lastvalue": values[key], "lastclock": "1"} for key in asked if key in values
+            ]
+
+    found = await load.look(Door())  # type: ignore[arg-type]
+    named = [one.remedy.removeprefix("raise ").removesuffix(" in zabbix_server.conf") for one in found]
+    assert [f"{one.check}: {one.detail}: {name}" for one, name in zip(found, named, strict=True)] == said
+    assert [one.state == "warning" for one in found] == [bool(name) for name in named]
 
 
 def row(value: float, at: float) -> dict[str, str]:

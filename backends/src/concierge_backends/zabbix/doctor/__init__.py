@@ -59,7 +59,7 @@ async def _inside(door: api.Api, patient: Patient, *, tried: bool) -> AsyncGener
     sections: list[tuple[str, Section, str]] = [
         ("API", partial(access.version, door, patient), FRONT_END),
         ("tokens", partial(tokens.check, door, patient), RIGHTS),
-        ("processes", partial(load.processes, door), RIGHTS),
+        ("processes", partial(load.look, door), RIGHTS),
         *(
             ("service", partial(road.service, door, patient, name), RIGHTS)
             for name in patient.config.services
