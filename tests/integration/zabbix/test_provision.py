@@ -59,6 +59,19 @@ async def test_what_somebody_changed_is_set_right(
     ]
 
 
+async def test_a_host_group_that_was_renamed_gets_its_name_back(
+    apply: Apply, door: api.Api, config: settings.Settings, service: str
+) -> None:
+    await apply()
+    name = names.host_group(config, service)
+    (group,) = await door.call("hostgroup.get", {"filter": {"name": [name]}})
+    await door.call("hostgroup.update", {"groupid": group["groupid"], "name": f"{name} of old"})
+    wanted = provision.Change("update", "host group", name, {"name": f"{name} of old"}, {"name": name})
+    for dry_run in (True, False):
+        assert [change for change in await apply(dry_run=dry_run) if change.change != "none"] == [wanted]
+    assert counted(await apply()) == {"none"}
+
+
 async def test_what_an_administrator_added_to_a_service_host_stays(
     apply: Apply, door: api.Api, config: settings.Settings, service: str
 ) -> None:

@@ -67,6 +67,72 @@ async def test_tokens_are_written_once_for_us_alone_and_shown_to_nobody(
     assert (tmp_path / "runtime").read_text() == found["runtime"]
 
 
+async def test_what_keeps_our_user_out_is_taken_away(
+    applied: object, server: Server, door: api.Api, tokens: settings.Settings
+) -> None:
+    """A token that is switched off and expired, a user group that is disabled: each by itself refuses every token."""
+    (user,) = await door.call("user.get", {"filter": {"username": [people.USER]}})
+    (token,) = await door.call("token.get", {"userids": [user["userid"]], "filter": {"name": [people.NAME]}})
+    await door.call("token.update", {"tokenid": token["tokenid"], "status": 1, "expires_at": 1_600_000_000})
+    (group,) = await door.call("usergroup.get", {"filter": {"name": [people.NAME]}})
+    await door.call("usergroup.update", {"usrgrpid": group["usrgrpid"], "users_status": 1})
+    assert {change.kind for change in await apply(server, tokens) if change.change != "none"} == {
+        "token",
+        "user group",
+    }
+    assert {change.change for change in await apply(server, tokens)} == {"none"}
+
+
+async def test_a_medium_that_an_administrator_added_stays(
+    applied: object, server: Server, door: api.Api, tokens: settings.Settings
+) -> None:
+    question = {"filter": {"username": [people.USER]}, "selectMedias": "extend"}
+    (user,) = await door.call("user.get", question)
+    fields = ("mediatypeid", "sendto", "active", "severity", "period")
+    (ours,) = [{field: medium[field] for field in fields} for medium in user["medias"]]
+    (mail,) = await door.call("mediatype.get", {"filter": {"type": 0}, "limit": 1})
+    theirs = {**ours, "mediatypeid": mail["mediatypeid"], "sendto": ["desk@example.com"]}
+    medias = [{**ours, "active": 1}, theirs]
+    await door.call("user.update", {"userid": user["userid"], "medias": medias})
+    await apply(server, tokens)
+    (user,) = await door.call("user.get", question)
+    found = {one["mediatypeid"]: (one["sendto"], one["active"]) for one in user["medias"]}
+    await door.call("user.update", {"userid": user["userid"], "medias": [ours]})
+    assert found == {
+        ours["mediatypeid"]: ("gateway", "0"),
+        mail["mediatypeid"]: (["desk@example.com"], "0"),
+    }
+    assert len(user["medias"]) == 2
+
+
+@pytest.fixture
+async def boss(door: api.Api) -> AsyncIterator[api.Login]:
+    """An administrator who is no super admin: role 2 of a new Zabbix."""
+    name, password = f"boss-{secrets.token_hex(4)}", secrets.token_urlsafe(16)
+    doc = {"username": name, "passwd": password, "roleid": "2", "usrgrps": [{"usrgrpid": "7"}]}
+    made = await door.call("user.create", doc)
+    yield api.Login(user=name, password=password)
+    await door.call("user.delete", made["userids"])
+
+
+async def test_who_is_shown_a_part_only_is_told_so(boss: api.Login, config: settings.Settings) -> None:
+    """A plan would make again what is there, a back-up be empty."""
+    for work in (
+        provision.apply(
+            config,
+            user=boss.user,
+            password=boss.password,
+            gateway_url="http://g",
+            secret=SECRET,
+            dry_run=True,
+        ),
+        provision.destroy(config, login=boss),
+        provision.export(config, login=boss),
+    ):
+        with pytest.raises(errors.Permanent, match="Super admin"):
+            await work
+
+
 @pytest.mark.parametrize("server", ["PEER_ZABBIX"], indirect=True)
 async def test_a_token_that_cannot_be_kept_is_not_made(server: Server, config: settings.Settings) -> None:
     own = msgspec.structs.replace(config.monitoring.zabbix, keeper_token_file="/nowhere/keeper")

@@ -6,6 +6,9 @@ walks through them in the order in which one needs the other's id.
 Only the API is used: what it returns is what is compared, on an empty server and on a used one.
 """
 
+import contextlib
+from collections.abc import AsyncIterator
+
 from concierge_backends.zabbix import api, names
 from concierge_backends.zabbix.provision import (
     actions,
@@ -25,7 +28,7 @@ from concierge_backends.zabbix.provision.backup import save
 from concierge_backends.zabbix.provision.backup.save import Saved
 from concierge_backends.zabbix.provision.ledger import Change
 from concierge_backends.zabbix.provision.library import service
-from concierge_proto import settings
+from concierge_proto import errors, settings
 
 __all__ = ["Change", "Saved", "apply", "destroy", "export", "restore"]
 
@@ -76,7 +79,7 @@ async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
             if file:
                 await tokens.settle(book, who.name, users[who.user], file, attempt)
 
-    async with api.connect(url or own.api_url, login, own.ca_file) as door:
+    async with _in(url or own.api_url, login, own.ca_file) as door:
         return await turns.take(lambda: ledger.Ledger(door, dry_run=dry_run), work)
 
 
@@ -88,7 +91,7 @@ async def destroy(
     Raises Temporary, Permanent as `apply` does; what is gone is gone, and the next call takes the rest.
     """
     own = config.monitoring.zabbix
-    async with api.connect(url or own.api_url, login, own.ca_file) as door:
+    async with _in(url or own.api_url, login, own.ca_file) as door:
         book = ledger.Ledger(door, dry_run=dry_run)
         await removal.everything(book)
         return book.changes
@@ -99,7 +102,7 @@ async def export(
 ) -> Saved:
     """Return a back-up of what is ours, or of all there is. Raises Temporary, Permanent."""
     own = config.monitoring.zabbix
-    async with api.connect(url or own.api_url, login, own.ca_file) as door:
+    async with _in(url or own.api_url, login, own.ca_file) as door:
         book = ledger.Ledger(door, dry_run=True)
         return await (save.everything(book) if everything else save.ours_alone(book))
 
@@ -112,10 +115,23 @@ async def restore(
     Raises Temporary, Permanent as `apply` does; what was done stays, and the next call goes on from there.
     """
     own = config.monitoring.zabbix
-    async with api.connect(url or own.api_url, login, own.ca_file) as door:
+    async with _in(url or own.api_url, login, own.ca_file) as door:
         book = ledger.Ledger(door, dry_run=dry_run)
         await backup.everything(book, saved)
         return book.changes
+
+
+@contextlib.asynccontextmanager
+async def _in(url: str, login: api.Login, ca_file: str) -> AsyncIterator[api.Api]:
+    """Let nobody in who is shown a part only: what he may not see would be made again, or not be saved."""
+    async with api.connect(url, login, ca_file) as door:
+        try:
+            await door.call("autoregistration.get", {})
+        except errors.Permanent as error:
+            raise errors.Permanent(
+                f"{error} This needs a user, or the token of one, who is a Super admin"
+            ) from error
+        yield door
 
 
 async def _walk(

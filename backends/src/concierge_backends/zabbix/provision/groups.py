@@ -20,14 +20,26 @@ async def settle(book: ledger.Ledger, config: settings.Settings) -> dict[str, st
     """Make those that are missing; return the ids by name."""
     wanted = list(dict.fromkeys([SERVICES, *(names.host_group(config, name) for name in config.services)]))
     ids = await _ids(book, wanted)
+    ids |= await _renamed(book, [name for name in wanted if name not in ids])
     missing = [name for name in wanted if name not in ids]
     book.changes += [
         ledger.Change("create" if name in missing else "none", KIND.title, name) for name in wanted
     ]
     if missing:
         await book.write("configuration.import", _order(missing, seven=book.seven))
-        ids = await _ids(book, wanted)
+        ids |= await _ids(book, missing)
     return {name: ids.get(name, ledger.NEW + name) for name in wanted}
+
+
+async def _renamed(book: ledger.Ledger, missing: list[str]) -> dict[str, str]:
+    """Give its name back to what is ours by uuid: Zabbix would import no second one."""
+    known = {uuid(name): name for name in missing}
+    found = await book.find("hostgroup.get", {"filter": {"uuid": list(known)}}) if missing else []
+    for doc in found:
+        after = {"name": known[doc["uuid"]]}
+        book.changes.append(ledger.update(KIND.title, after["name"], {"name": doc["name"]}, after))
+        await book.write("hostgroup.update", {"groupid": doc["groupid"], **after})
+    return {known[doc["uuid"]]: str(doc["groupid"]) for doc in found}
 
 
 async def _ids(book: ledger.Ledger, wanted: list[str]) -> dict[str, str]:

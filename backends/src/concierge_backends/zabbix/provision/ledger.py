@@ -10,6 +10,9 @@ from concierge_backends.zabbix import api
 NEW = "new:"
 """How the id begins of what a plan would create."""
 
+SUBJECTS = ("id", "mediatypeid")
+"""What an entry of a shared list is about: a right, a medium."""
+
 BATCH = 500
 """Objects that are deleted in one call."""
 
@@ -145,7 +148,7 @@ def difference(kind: Kind, old: Doc, doc: Doc) -> Doc:
 
 def _replaced(other: Doc, ours: list[Doc]) -> bool:
     """Whether one of ours is about the same object, and says something else of it."""
-    return "id" in other and any(same(other["id"], one["id"]) for one in ours)
+    return any(key in other and same(other[key], one[key]) for one in ours for key in SUBJECTS if key in one)
 
 
 def same(have: Any, want: Any) -> bool:

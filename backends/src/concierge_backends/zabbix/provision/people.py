@@ -9,7 +9,8 @@ import secrets
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from concierge_backends.zabbix.provision import ledger
+from concierge_backends.zabbix import api
+from concierge_backends.zabbix.provision import groups, ledger, ours
 from concierge_backends.zabbix.provision.ledger import Doc
 from concierge_backends.zabbix.provision.library import document
 
@@ -54,7 +55,7 @@ ROLE = ledger.Kind("role", "role", "roleid", "name")
 RIGHTS = ("rights", "hostgroup_rights", "templategroup_rights")
 """Of a user group; those on groups that are not in the configuration stay."""
 GROUP = ledger.Kind("user group", "usergroup", "usrgrpid", "name", shared=RIGHTS)
-PERSON = ledger.Kind("user", "user", "userid", "username", fixed=("passwd",))
+PERSON = ledger.Kind("user", "user", "userid", "username", fixed=("passwd",), shared=("medias",))
 
 
 class Identity(NamedTuple):
@@ -112,7 +113,7 @@ def group(who: Identity, host_groups: Iterable[str], template_group: str, *, sev
     """Return its user group. Whoever makes hosts must be able to read the templates they get."""
     rights = [{"permission": who.permission, "id": number} for number in host_groups]
     templates = [{"permission": READ, "id": template_group}] if who is KEEPER else []
-    doc: Doc = {"name": who.name, "gui_access": 3}
+    doc: Doc = {"name": who.name, "gui_access": 3, "users_status": 0}
     if seven:
         return doc | {"hostgroup_rights": rights, "templategroup_rights": templates}
     return doc | {"rights": rights + templates}
@@ -147,14 +148,36 @@ async def settle(
 
 
 async def _groups(book: ledger.Ledger, host_groups: dict[str, str], instances: list[str]) -> dict[str, str]:
+    """Make the user groups; raise Clash where somebody else has written their rights meanwhile.
+
+    A list of rights is written whole: who reads it first and writes it last takes away what came in between.
+    """
+    before = book.written
+    ids = await book.settle(GROUP, await _rights(book, host_groups, instances), await _found(book))
+    if book.written != before:
+        wanted, found = await _rights(book, host_groups, instances), await _found(book)
+        there = {doc["name"]: doc for doc in found}
+        if any(ledger.difference(GROUP, there.get(doc["name"], {}), doc) for doc in wanted):
+            raise api.Clash("somebody else writes the rights of our user groups at the same time", 1)
+    return ids
+
+
+async def _rights(book: ledger.Ledger, host_groups: dict[str, str], instances: list[str]) -> list[Doc]:
+    """Return the user groups, with rights on what other configurations have made here as well."""
     of_templates = "templategroup" if book.seven else "hostgroup"
     found = await book.find(f"{of_templates}.get", {"filter": {"name": [document.GROUP]}})
     template_group = found[0]["groupid"] if found else ledger.NEW + document.GROUP
-    kept = {RUNTIME: list(host_groups.values()), KEEPER: [host_groups[name] for name in instances]}
-    docs = [group(who, kept[who], template_group, seven=book.seven) for who in ALL]
+    known = {*host_groups, groups.SERVICES, document.GROUP}
+    made = await ours.made_groups(book, groups.KIND)
+    others = [doc["groupid"] for doc in made if doc["name"] not in known]
+    kept = {RUNTIME: host_groups.values(), KEEPER: [host_groups[name] for name in instances]}
+    return [group(who, [*kept[who], *others], template_group, seven=book.seven) for who in ALL]
+
+
+async def _found(book: ledger.Ledger) -> list[Doc]:
     rights = ("HostGroupRights", "TemplateGroupRights") if book.seven else ("Rights",)
     params = {"filter": {"name": [who.name for who in ALL]}} | {f"select{name}": "extend" for name in rights}
-    return await book.settle(GROUP, docs, await book.find("usergroup.get", params))
+    return await book.find("usergroup.get", params)
 
 
 def _narrow(found: Doc, wanted: Doc) -> Doc:

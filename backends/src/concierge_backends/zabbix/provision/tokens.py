@@ -52,6 +52,9 @@ async def _make(book: ledger.Ledger, name: str, user_id: str, found: list[ledger
     if not found:
         made = await book.write("token.create", {"name": name, "userid": user_id})
         found = [{"tokenid": made["tokenids"][0]}]
+    else:
+        # Somebody may have switched it off, or it has expired: a new secret alone would be refused as well.
+        await book.write("token.update", {"tokenid": found[0]["tokenid"], "status": 0, "expires_at": 0})
     (generated,) = await book.write("token.generate", [found[0]["tokenid"]])
     return str(generated["token"])
 
