@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from concierge_backends.zabbix import api, names, packets, provision, trapper
-from concierge_backends.zabbix.provision import elements
+from concierge_backends.zabbix import api, names, provision
 from concierge_proto import settings
-from tests import peer
+from tests import peer, synced
 
 SECRET = "0123456789abcdef" * 2
 PING_TOKEN = "open-sesame"
@@ -176,17 +175,9 @@ Settle = Callable[[str], Awaitable[None]]
 
 
 @pytest.fixture
-def settle(door: api.Api, server: Server, until: Until) -> Settle:
-    """Wait until the server works with what was applied: it takes a value for an item made last, on this host."""
-    port = trapper.Trapper([server.trapper], 5)
-
-    async def settled(host: str) -> None:
-        key = f"mark.{secrets.token_hex(4)}"
-        (made,) = await door.call("host.get", {"filter": {"host": host}})
-        await door.call("item.create", elements.item(made["hostid"], key, key))
-        await until(lambda: port.deliver(host, [packets.row(host, key, 1, time.time_ns())]))
-
-    return settled
+def settle(door: api.Api, server: Server) -> Settle:
+    """Wait until the server works with what was applied."""
+    return lambda host: synced.synced(door, server.trapper, host)
 
 
 @pytest.fixture
