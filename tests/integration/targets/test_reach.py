@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +98,6 @@ async def test_a_context_with_ssh_takes_our_key(tmp_path: Path, shell: sshd.Sshd
         assert (await target.identity()).endswith("/nothing")
 
 
-async def heard(call: Callable[[], Awaitable[object]]) -> None:
-    """Call until the engine's refusal is heard: at times the client's own write fails before it has read that."""
-    for _ in range(50):
-        with contextlib.suppress(errors.Temporary):
-            await call()
-            return
-
-
 @pytest.mark.parametrize(
     ("wrong", "remedy"),
     [
@@ -133,7 +125,7 @@ async def test_what_is_wrong_with_tls_is_said(
     async with opened(wrong(guarded, pair, strangers)) as target:
         for call in (target.identity, target.read):
             with pytest.raises(errors.Permanent, match=remedy):
-                await heard(call)
+                await call()
 
 
 async def test_an_engine_without_tls_is_said(pair: papers.Papers) -> None:

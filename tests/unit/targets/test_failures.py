@@ -42,6 +42,7 @@ PERMANENT = [
         "error during connect: Get https://far:2376/info: remote error: tls: unknown certificate",
         "tls_cert_file",
     ),
+    ("error during connect: broken pipe\nremote error: tls: certificate expired", "renew the target's"),
     (
         "error during connect: Get https://far:2376/info: x509: certificate has expired or is not",
         "tls_ca_file",

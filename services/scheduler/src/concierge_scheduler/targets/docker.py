@@ -14,7 +14,7 @@ import msgspec
 from python_on_whales import client_config, exceptions, utils
 
 from concierge_proto import errors, settings
-from concierge_scheduler.targets import endpoint, failures
+from concierge_scheduler.targets import endpoint, failures, verdict
 
 CHILDREN = 4
 """At once, per target: one takes up to 48 MB."""
@@ -48,6 +48,7 @@ class Client:
         """What Docker calls each service of this target, by our name."""
         self._deadline = float(target.timeout)
         self.lasting = self._deadline + KILL + AFTER
+        self._refusal = functools.partial(verdict.refusal, target)
         self._docker = endpoint.client(target)
         self._shell = endpoint.Shell(target)
         self._turns = asyncio.Semaphore(CHILDREN)
@@ -111,10 +112,15 @@ class Client:
         """A caller that is cancelled leaves; its child keeps its turn until it has ended."""
         await self._turns.acquire()
         call = functools.partial(_call, self._shell.words, command, words, seconds)
-        future = asyncio.ensure_future(_threaded(call))
+        future = asyncio.ensure_future(_threaded(lambda: self._explained(call())))
         self._running.add(future)
         future.add_done_callback(self._ended)
         return await asyncio.shield(future)
+
+    def _explained(self, answer: failures.Answer) -> failures.Answer:
+        """Add the engine's reason when docker knows only that the connection broke."""
+        reason = self._refusal() if failures.unreached(answer) else ""
+        return answer._replace(said=f"{answer.said.rstrip()}\n{reason}") if reason else answer
 
     def _ended(self, future: asyncio.Future[failures.Answer]) -> None:
         self._running.discard(future)

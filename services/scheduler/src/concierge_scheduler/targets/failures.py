@@ -27,6 +27,12 @@ class _Rule(NamedTuple):
     """Seconds until the next try; None: never."""
 
 
+_UNREACHED = _Rule(
+    "cannot connect to the docker daemon|error during connect|connection (refused|reset)|broken pipe"
+    r"|i/o timeout|deadline exceeded|unexpected eof|: EOF\b|swarm does not have a leader",
+    "is the engine running, and is the target's `host` right?",
+    2.0,
+)
 _RULES = (
     _Rule("update out of sequence", "somebody else changed the service at the same moment", 0.1),
     _Rule(
@@ -37,6 +43,10 @@ _RULES = (
     _Rule(
         "(unable to resolve docker endpoint|failed to retrieve context tls info): .*(open |pem|certificate|key)",
         "the target's `tls_ca_file`, `tls_cert_file` and `tls_key_file` are PEM files, and the last two a pair",
+    ),
+    _Rule(
+        "remote error: tls: (expired certificate|certificate expired)",
+        "renew the target's `tls_cert_file`: it is past its time, or the engine's clock is wrong",
     ),
     _Rule(
         "remote error: tls",
@@ -66,12 +76,7 @@ _RULES = (
         "docker: (command )?not found",
         "install the docker client on that machine too, where a shell without login finds it",
     ),
-    _Rule(
-        "cannot connect to the docker daemon|error during connect|connection (refused|reset)|i/o timeout"
-        "|deadline exceeded|unexpected eof|swarm does not have a leader",
-        "is the engine running, and is the target's `host` right?",
-        2.0,
-    ),
+    _UNREACHED,
     _Rule("container name .* is already in use", "another `up` of this service is at work", 0.5),
     _Rule("custom container name", "take `container_name` out of the compose file to scale the service"),
     _Rule(
@@ -107,10 +112,15 @@ def read(who: str, answer: Answer) -> errors.Temporary | errors.Permanent:
         )
     if answer.code in TIMED_OUT:
         return errors.Temporary(f"{who}: Docker did not answer in time {words}".rstrip(), delay=5.0)
-    for rule in _RULES:
-        if re.search(rule.pattern, answer.said, re.IGNORECASE):
-            return _named(f"{who}: {words}; {rule.remedy}", rule.delay)
+    rule = _rule(answer)
+    if rule:
+        return _named(f"{who}: {words}; {rule.remedy}", rule.delay)
     return errors.Temporary(f"{who}: {words or f'docker ended with {answer.code}'}", delay=2.0)
+
+
+def unreached(answer: Answer) -> bool:
+    """Tell whether docker knows no more than that there is no connection."""
+    return answer.code != 0 and _rule(answer) is _UNREACHED
 
 
 def raced(answer: Answer) -> bool:
@@ -128,6 +138,10 @@ def plain(said: str) -> str:
     """Return the last two lines that are neither compose's progress nor a log line."""
     lines = [line.strip() for line in said.splitlines() if not line.startswith((" ", "time="))]
     return " ".join([line for line in lines if line][-2:])[:LONGEST]
+
+
+def _rule(answer: Answer) -> _Rule | None:
+    return next((rule for rule in _RULES if re.search(rule.pattern, answer.said, re.IGNORECASE)), None)
 
 
 def _named(message: str, delay: float | None) -> errors.Temporary | errors.Permanent:
