@@ -54,7 +54,17 @@ async def compose(
             project_directory=str(folder),
         )
     finally:
-        await docker(*words, "down", "--remove-orphans", "--timeout", "1")
+        await _down(*words)
+
+
+async def _down(*words: str) -> None:
+    """Remove the project; again when what a killed client had asked for appeared only after `down` had looked."""
+    for _ in range(3):
+        with contextlib.suppress(AssertionError):
+            await docker(*words, "down", "--remove-orphans", "--timeout", "1")
+            return
+        await asyncio.sleep(1)
+    await docker(*words, "down", "--remove-orphans", "--timeout", "1")
 
 
 @contextlib.asynccontextmanager
