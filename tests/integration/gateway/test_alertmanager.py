@@ -15,6 +15,8 @@ from concierge_proto import bus, identity, settings
 from tests import peer
 from tests.integration.gateway import house
 
+pytestmark = pytest.mark.xdist_group("prometheus")  # they write the one Alertmanager's configuration
+
 CONFIG = """\
 route:
   receiver: nobody
