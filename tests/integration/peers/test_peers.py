@@ -212,6 +212,7 @@ def test_a_pushed_value_is_found_and_its_alert_arrives(peer: Peer, name: str) ->
         http_call(f"{prometheus}/-/reload", b"")
 
 
+@pytest.mark.xdist_group("prometheus")  # others write that file too
 def test_alertmanager_reads_its_configuration_again(peer: Peer, name: str) -> None:
     file = Path(peer("PEER_ALERTMANAGER_CONFIG"))
     before = file.read_text()
