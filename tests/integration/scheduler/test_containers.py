@@ -13,15 +13,18 @@ LIMITS = "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}}"
 
 
 async def test_resize_then_made_anew_then_restart(link: bus.Bus, tmp_path: Path) -> None:
-    """A container that somebody makes anew gets the size again, and a restart keeps number, size and id."""
+    """A container that somebody makes anew gets the size again, and a restart keeps number, size and id.
+
+    The new one is there before the old one, which takes its time, has stopped: that is no other number.
+    """
     peer.need("docker")
     services = {"web": stage.policy(resize=ROOM, converge=30.0)}
     file = str(tmp_path / "compose.yaml")
     async with (
-        containers.compose(tmp_path, {"web": {}}, ["web"]) as project,
+        containers.compose(tmp_path, {"web": {"init": False}}, ["web"]) as project,
         compose.open("shop", project, services, "") as target,
         stage.hearing(link) as ear,
-        stage.keeping(link, target, services, watch=0.5),
+        stage.keeping(link, target, services, watch=0.2),
     ):
         (old,) = (await target.read())["web"].instances
         await stage.send(link, stage.command("resize", 0, arguments={"cpus": "0.5", "memory": "67108864"}))
@@ -37,6 +40,7 @@ async def test_resize_then_made_anew_then_restart(link: bus.Bus, tmp_path: Path)
         assert [one.id for one in (await target.read())["web"].instances] == [new.id] != [old.id]
         assert await containers.docker("inspect", "--format", "{{.State.StartedAt}}", new.id) != started
         assert await containers.docker("inspect", "--format", LIMITS, new.id) == "500000000 67108864"
+    assert ear.controls == []
     verbs = [(one.verb, one.result) for one in ear.outcomes]
     assert verbs == [("resize", "converged"), ("resize", "converged"), ("restart", "converged")]
 

@@ -20,6 +20,22 @@ def test_compose_counts_what_exists_and_has_not_ended() -> None:
     assert (seen.wanted, seen.present, seen.settled) == (4, 4, 1)
 
 
+def test_compose_counts_a_container_and_the_one_made_in_its_place_once() -> None:
+    def one(name: str, state: str, number: str, replaces: str = "") -> compose.Row:
+        return msgspec.structs.replace(row(name, state), number=number, replaces=replaces)
+
+    old, new = one("shop-web-1", "running", "1"), one("1a_shop-web-1", "created", "1", "1a")
+    assert [seen.name for seen in compose.observed("web", [new, old]).instances] == ["shop-web-1"]
+    for gone in ("exited", "removing"):
+        rows = [new, msgspec.structs.replace(old, state=gone)]
+        assert [seen.name for seen in compose.observed("web", rows).instances] == ["1a_shop-web-1"]
+    other = one("shop-web-2", "created", "2", "2a")
+    assert compose.observed("web", [old, other]).wanted == 2, "what the other replaced is gone"
+    twice = [old, one("shop-web-x", "created", "1")]
+    assert compose.observed("web", twice).wanted == 2, "in nothing's place"
+    assert compose.observed("web", [old, one("shop-web-y", "running", "1", "1a")]).wanted == 2, "both run"
+
+
 def test_compose_tells_who_died_from_who_was_asked_to_end() -> None:
     ends = {"Exited (1)": 1, "Exited (137)": 1, "Exited (0)": 0, "Exited (143)": 0}
     for status, died in ends.items():

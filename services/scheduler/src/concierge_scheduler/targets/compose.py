@@ -33,11 +33,17 @@ class Row(msgspec.Struct, frozen=True):
     state: str
     status: str
     service: str
+    number: str = ""
+    """Compose's own, from 1; a container that is made in place of another has the other's."""
+    replaces: str = ""
+    """What this one is or was made in place of; empty when of nothing."""
 
 
 ROW = (
     '{"id":{{json .ID}},"name":{{json .Names}},"state":{{json .State}},"status":{{json .Status}},'
-    '"service":{{json (.Label "com.docker.compose.service")}}}'
+    '"service":{{json (.Label "com.docker.compose.service")}},'
+    '"number":{{json (.Label "com.docker.compose.container-number")}},'
+    '"replaces":{{json (.Label "com.docker.compose.replace")}}}'
 )
 
 
@@ -175,11 +181,20 @@ async def open(  # noqa: A001 - the registry's word
 
 
 def observed(service: str, rows: Collection[Row]) -> port.Observed:
-    """Return the service as its containers show it; what has ended takes up no room."""
+    """Return the service as its containers show it; what has ended takes up no room.
+
+    `docker compose up` makes the new container while the old one still stops: that is one instance, not two.
+    """
     there = sorted((row for row in rows if row.state not in ENDED), key=lambda row: (len(row.name), row.name))
-    instances = tuple(_instance(row) for row in there)
+    firm = {row.number for row in there if not _waits(row)}
+    instances = tuple(_instance(row) for row in there if not (_waits(row) and row.number in firm))
     died = sum(1 for row in rows if row.state in DIED and not row.status.startswith(TOLD))
     return port.Observed(service=service, wanted=len(instances), instances=instances, died=died)
+
+
+def _waits(row: Row) -> bool:
+    """Whether it may wait for the end of the container in whose place it was made."""
+    return row.state == "created" and bool(row.replaces)
 
 
 def _words(deed: port.Deed) -> list[str]:
