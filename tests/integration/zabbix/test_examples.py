@@ -13,7 +13,7 @@ from concierge_backends.zabbix.provision.library.shapes import Doc
 from concierge_proto import settings
 from tests import synced
 from tests.integration.zabbix import own
-from tests.integration.zabbix.conftest import Apply, Server, Settle, Until
+from tests.integration.zabbix.conftest import Apply, Server, Until
 from tests.integration.zabbix.test_templates import Say, instance, now, say
 
 __all__ = ["say"]
@@ -118,7 +118,6 @@ async def test_the_triggers_about_a_container_fire_and_recover(
     server: Server,
     door: api.Api,
     until: Until,
-    settle: Settle,
     say: Say,
 ) -> None:
     await ready()
@@ -141,7 +140,9 @@ async def test_the_triggers_about_a_container_fire_and_recover(
         return await way.deliver(name, first) == len(first)
 
     await until(known)
-    await settle(name)  # Zabbix may take a value before it has read the trigger that was made with the item
+    await synced.synced(
+        door, server.trapper, name
+    )  # it may take a value before it has read the trigger on it
     assert await way.deliver(name, rows) == len(rows)
 
     async def seen() -> bool:

@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from concierge_backends import port
 from concierge_backends.zabbix import api, backend, names, provision, trapper
-from concierge_backends.zabbix.keeper import census, departures, retire
+from concierge_backends.zabbix.keeper import census, departures, enrol, retire
 from concierge_proto import errors, messages, settings
 from tests import peer
 from tests.integration.zabbix.conftest import SECRET, Until
@@ -283,6 +283,21 @@ async def test_a_host_of_somebody_else_is_left_alone(
     found = await house.found()
     assert found is not None
     assert (found.enabled, found.description, found.tags) == (True, "ours!", ())
+
+
+async def test_two_forwarders_that_meet_the_same_instances_make_each_host_once(house: House) -> None:
+    """Zabbix itself makes a host twice of two calls at the same moment."""
+    own = house.config.monitoring.zabbix
+    login = api.Login(token=Path(own.keeper_token_file).read_text("utf-8").strip())
+    hosts = [house.host(f"n{number}") for number in range(6)]
+    async with api.connect(own.api_url, login) as one, api.connect(own.api_url, login) as other:
+        for name in hosts:
+            arrival = [enrol.Arrival(name, house.service, "b1")]
+            told = await asyncio.gather(*(enrol.enrol(door, house.config, arrival) for door in (one, other)))
+            assert any(found.made == [name] for found in told)
+            assert not any(found.foreign for found in told)
+    found = await house.door.call("host.get", {"filter": {"host": hosts}, "output": ["host"]})
+    assert sorted(doc["host"] for doc in found) == sorted(hosts)
 
 
 async def test_a_host_that_registered_itself_is_tidied(house: House, until: Until) -> None:

@@ -70,14 +70,14 @@ class House:
             and asked <= {one["tag"] for one in doc["tags"]}
         ]
 
-    def host_create(self, docs: list[Doc]) -> None:
+    def host_create(self, docs: list[Doc]) -> Doc:
         for doc in docs:
             if doc["host"] in self.refused:
                 raise errors.Permanent(f'Invalid parameter "/1/host": {doc["host"]}')
             if doc["host"] in self.hosts:
                 raise errors.Permanent(f'Host with the same name "{doc["host"]}" already exists.')
-        for doc in docs:
-            self.add(doc["host"], tags=doc["tags"], inventory=doc["inventory"])
+        made = [self.add(doc["host"], tags=doc["tags"], inventory=doc["inventory"]) for doc in docs]
+        return {"hostids": [doc["hostid"] for doc in made]}
 
     def host_update(self, docs: list[Doc] | Doc) -> None:
         for doc in docs if isinstance(docs, list) else [docs]:

@@ -204,9 +204,9 @@ class TestArrivals:
         waiting.add(host(), running=False)
         create = house.host_create
 
-        def created(docs: list[dict[str, Any]]) -> None:
-            create(docs)
+        def created(docs: list[dict[str, Any]]) -> dict[str, Any]:
             waiting.add(host(boot="b2"), running=False)
+            return create(docs)
 
         house.host_create = created  # type: ignore[method-assign]
         await waiting.settle()

@@ -1,6 +1,7 @@
 """Who meets somebody else's work in Zabbix starts again, and reports what all tries did."""
 
 import itertools
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -13,11 +14,33 @@ HOST = ledger.Change("create", "host", "service shop")
 
 
 class Door:
-    """Takes every call."""
+    """Takes every call, and keeps one global macro."""
 
     seven = True
 
-    async def call(self, _method: str, _params: Any) -> dict[str, list[str]]:
+    def __init__(self) -> None:
+        self.lock: dict[str, str] = {}
+        self.lose = ""
+        """A method whose next answer is lost: it is done."""
+
+    async def call(self, method: str, params: Any) -> Any:
+        answer = self._answer(method, params)
+        if method == self.lose:
+            self.lose = ""
+            raise errors.Temporary(f"the front end died at {method}")
+        return answer
+
+    def _answer(self, method: str, params: Any) -> Any:
+        match method:
+            case "usermacro.get":
+                return [self.lock] if self.lock else []
+            case "usermacro.createglobal":
+                if self.lock:
+                    raise api.Taken("Macro already exists.")
+                self.lock = {"globalmacroid": "7", **params}
+                return {"globalmacroids": ["7"]}
+            case "usermacro.deleteglobal":
+                self.lock = {}
         return {"hostids": ["1"]}
 
 
@@ -26,38 +49,31 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "PAUSE", 0.0)
 
 
-def book() -> ledger.Ledger:
-    return ledger.Ledger(Door(), dry_run=False)  # type: ignore[arg-type]
+@pytest.fixture
+def door() -> Door:
+    return Door()
 
 
-async def test_what_an_earlier_try_made_is_reported_as_made() -> None:
-    tries = itertools.count()
+async def take(door: Door, work: Callable[[ledger.Ledger], Awaitable[None]]) -> list[ledger.Change]:
+    return await turns.take(door, work, dry_run=False)  # type: ignore[arg-type]
+
+
+async def test_what_an_earlier_try_did_is_reported_as_done(door: Door) -> None:
+    tries, gone = itertools.count(), ledger.Change("delete", "trigger", "old")
 
     async def work(found: ledger.Ledger) -> None:
         first = next(tries) == 0
-        found.changes.append(HOST if first else ledger.Change("none", "host", "service shop"))
+        found.changes += [gone, HOST] if first else [ledger.Change("none", "host", "service shop")]
         await found.write("host.create", [{}])
         found.changes.append(ledger.Change("create", "item", "load"))
         if first:
             raise api.Clash("its database refused", 0)
 
-    assert await turns.take(book, work) == [HOST, ledger.Change("create", "item", "load")]
+    assert await take(door, work) == [gone, HOST, ledger.Change("create", "item", "load")]
     assert next(tries) == 2
 
 
-async def test_a_name_that_is_somebodys_own_is_told_after_a_second_look() -> None:
-    tries = itertools.count()
-
-    async def work(_: ledger.Ledger) -> None:
-        next(tries)
-        raise api.Taken("Host with the same name already exists")
-
-    with pytest.raises(api.Taken):
-        await turns.take(book, work)
-    assert next(tries) == 2
-
-
-async def test_a_database_that_refuses_for_good_is_told_in_the_end() -> None:
+async def test_a_database_that_refuses_for_good_is_told_in_the_end(door: Door) -> None:
     tries = itertools.count()
 
     async def work(_: ledger.Ledger) -> None:
@@ -65,16 +81,41 @@ async def test_a_database_that_refuses_for_good_is_told_in_the_end() -> None:
         raise api.Clash("its database refused", 0)
 
     with pytest.raises(api.Clash):
-        await turns.take(book, work)
+        await take(door, work)
     assert next(tries) == turns.TRIES
 
 
-async def test_any_other_refusal_is_told_at_once() -> None:
+@pytest.mark.parametrize("kind", [errors.Permanent, api.Taken])
+async def test_any_other_refusal_is_told_at_once_and_lets_the_next_one_in(
+    door: Door, kind: type[Exception]
+) -> None:
     async def work(_: ledger.Ledger) -> None:
-        raise errors.Permanent("No permissions")
+        assert door.lock
+        raise kind("No permissions")
 
-    with pytest.raises(errors.Permanent, match="No permissions"):
-        await turns.take(book, work)
+    with pytest.raises(kind, match="No permissions"):
+        await take(door, work)
+    assert not door.lock
+
+
+async def _nothing(_: ledger.Ledger) -> None:
+    return None
+
+
+async def test_the_lock_is_opened_though_the_answer_to_its_closing_was_lost(door: Door) -> None:
+    door.lose = "usermacro.createglobal"
+    with pytest.raises(errors.Temporary):
+        await take(door, _nothing)
+    assert not door.lock
+
+
+async def test_a_lock_that_cannot_be_opened_is_told_and_the_work_is_done(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    door.lose = "usermacro.get"
+    assert await take(door, _nothing) == []
+    assert door.lock
+    assert "may be left" in caplog.text
 
 
 @pytest.mark.parametrize(

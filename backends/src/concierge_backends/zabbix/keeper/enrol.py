@@ -1,6 +1,8 @@
 """New instances get their hosts, many in one call; one that lived before gets its own back."""
 
-from collections.abc import Sequence
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from concierge_backends.zabbix import api, names
@@ -14,6 +16,8 @@ STRAY = "Discovered hosts"
 """The group into which Zabbix puts a host that registers itself, beside ours."""
 
 _EXISTS = "already exists"
+APART = 0.5
+"""Seconds, at most, until the next try of one that took back its hosts."""
 
 
 class Arrival(NamedTuple):
@@ -69,7 +73,7 @@ async def _create(
         return [], []
     places = {service: await _places(door, config, service) for service in {one.service for one in new}}
     try:
-        await door.call("host.create", [_host(one, places[one.service]) for one in new])
+        made = await door.call("host.create", [_host(one, places[one.service]) for one in new])
     except errors.Permanent as error:
         # One of several forwarders was faster with some of them, and Zabbix makes all or none.
         met = await census.named(door, [one.name for one in new])
@@ -79,7 +83,28 @@ async def _create(
         if len(new) == 1 and _EXISTS in str(error):
             return [], [new[0].name]
         raise
-    return [one.name for one in new], []
+    doubled = await _take_back(door, dict(zip((one.name for one in new), made["hostids"], strict=True)))
+    alone = [one.name for one in new if one.name not in doubled]
+    if not doubled:
+        return alone, []
+    await asyncio.sleep(random.uniform(0, APART))  # noqa: S311 - no secret
+    known = await census.named(door, doubled)
+    again = [one for one in new if one.name in doubled and one.name not in known]
+    later, hidden = await _create(door, config, again)
+    return alone + later, hidden
+
+
+async def _take_back(door: api.Api, made: Mapping[str, str]) -> set[str]:
+    """Delete those of these hosts that are there twice, and return their names. `made`: ids by name.
+
+    Of two that make the same host at once Zabbix lets both, for it looks for the name before it writes. Each one
+    that sees the other's takes its own back: never is none left of two unless both saw it, and both try again.
+    """
+    there = await door.call("host.get", {"filter": {"host": list(made)}, "output": ["hostid", "host"]})
+    doubled = {one["host"] for one in there if one["hostid"] != made[one["host"]]}
+    if doubled:
+        await door.call("host.delete", [made[name] for name in sorted(doubled)])
+    return doubled
 
 
 async def _places(door: api.Api, config: settings.Settings, service: str) -> Places:

@@ -64,7 +64,7 @@ async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
         Temporary: Zabbix is away; what was done stays, and the next call goes on from there.
         Permanent: It refused, or the configuration asks for what cannot be.
 
-    Somebody else may do the same meanwhile: what meets the other's work starts again.
+    While somebody else does the same, it waits for the end of that.
     """
     own = config.monitoring.zabbix
     login = api.Login(token=token) if token else api.Login(user=user, password=password)
@@ -80,7 +80,7 @@ async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
                 await tokens.settle(book, who.name, users[who.user], file, attempt)
 
     async with _in(url or own.api_url, login, own.ca_file) as door:
-        return await turns.take(lambda: ledger.Ledger(door, dry_run=dry_run), work)
+        return await turns.take(door, work, dry_run=dry_run)
 
 
 async def destroy(
@@ -92,9 +92,7 @@ async def destroy(
     """
     own = config.monitoring.zabbix
     async with _in(url or own.api_url, login, own.ca_file) as door:
-        book = ledger.Ledger(door, dry_run=dry_run)
-        await removal.everything(book)
-        return book.changes
+        return await turns.take(door, removal.everything, dry_run=dry_run)
 
 
 async def export(
@@ -115,10 +113,12 @@ async def restore(
     Raises Temporary, Permanent as `apply` does; what was done stays, and the next call goes on from there.
     """
     own = config.monitoring.zabbix
-    async with _in(url or own.api_url, login, own.ca_file) as door:
-        book = ledger.Ledger(door, dry_run=dry_run)
+
+    async def work(book: ledger.Ledger) -> None:
         await backup.everything(book, saved)
-        return book.changes
+
+    async with _in(url or own.api_url, login, own.ca_file) as door:
+        return await turns.take(door, work, dry_run=dry_run)
 
 
 @contextlib.asynccontextmanager

@@ -1,11 +1,9 @@
 """What is wanted against what is found: only the difference is written, and a plan writes nothing."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
-
-from concierge_backends.zabbix import api
 
 NEW = "new:"
 """How the id begins of what a plan would create."""
@@ -60,10 +58,18 @@ class Kind(NamedTuple):
     """`global` for `usermacro.createglobal`."""
 
 
+class Door(Protocol):
+    """Zabbix's API."""
+
+    seven: bool
+
+    async def call(self, method: str, params: Any) -> Any: ...
+
+
 class Ledger:
     """Makes the server as it is wanted, and writes down each change. Raises Temporary, Permanent."""
 
-    def __init__(self, door: api.Api, *, dry_run: bool) -> None:
+    def __init__(self, door: Door, *, dry_run: bool) -> None:
         self._door = door
         self.dry = dry_run
         self.changes: list[Change] = []

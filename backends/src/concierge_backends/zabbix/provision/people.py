@@ -9,7 +9,6 @@ import secrets
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from concierge_backends.zabbix import api
 from concierge_backends.zabbix.provision import groups, ledger, ours
 from concierge_backends.zabbix.provision.ledger import Doc
 from concierge_backends.zabbix.provision.library import document
@@ -140,26 +139,11 @@ async def settle(
         "role.get", {"filter": {"name": [who.name for who in ALL]}, "selectRules": "extend"}
     )
     role_ids = await book.settle(ROLE, roles, [_narrow(doc, roles[0]) for doc in found])
-    group_ids = await _groups(book, host_groups, instances)
+    group_ids = await book.settle(GROUP, await _rights(book, host_groups, instances), await _found(book))
     wanted = [user(who, role_ids[who.name], group_ids[who.name], media_id) for who in ALL]
     params = {"filter": {"username": [who.user for who in ALL]}, "selectUsrgrps": ["usrgrpid"]}
     found = await book.find("user.get", params | {"selectMedias": "extend"})
     return await book.settle(PERSON, wanted, found)
-
-
-async def _groups(book: ledger.Ledger, host_groups: dict[str, str], instances: list[str]) -> dict[str, str]:
-    """Make the user groups; raise Clash where somebody else has written their rights meanwhile.
-
-    A list of rights is written whole: who reads it first and writes it last takes away what came in between.
-    """
-    before = book.written
-    ids = await book.settle(GROUP, await _rights(book, host_groups, instances), await _found(book))
-    if book.written != before:
-        wanted, found = await _rights(book, host_groups, instances), await _found(book)
-        there = {doc["name"]: doc for doc in found}
-        if any(ledger.difference(GROUP, there.get(doc["name"], {}), doc) for doc in wanted):
-            raise api.Clash("somebody else writes the rights of our user groups at the same time", 1)
-    return ids
 
 
 async def _rights(book: ledger.Ledger, host_groups: dict[str, str], instances: list[str]) -> list[Doc]:

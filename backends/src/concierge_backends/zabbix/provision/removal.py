@@ -1,6 +1,6 @@
 """Takes away what is ours, and only that, in an order that leaves the marks of the rest to be found again."""
 
-from concierge_backends.zabbix.provision import actions, groups, ledger, media, ours, people, services
+from concierge_backends.zabbix.provision import actions, groups, ledger, media, ours, people, services, turns
 from concierge_backends.zabbix.provision.ledger import Doc
 
 MACROS = "{$CONCIERGE."
@@ -25,7 +25,8 @@ async def everything(book: ledger.Ledger) -> None:
         found = await book.find(f"{kind.api}.get", {"filter": {kind.name: NAMES}})
         await book.remove(kind, found)
     params = {"globalmacro": True, "search": {"macro": MACROS}, "startSearch": True}
-    await book.remove(media.MACRO, await book.find("usermacro.get", params))
+    found = await book.find("usermacro.get", params)
+    await book.remove(media.MACRO, [doc for doc in found if doc["macro"] != turns.LOCK])
 
 
 async def _empty(book: ledger.Ledger, made: list[Doc], *gone: list[Doc]) -> list[Doc]:
