@@ -25,6 +25,7 @@ from concierge_backends.zabbix import api
 from concierge_proto import bus, errors, subjects
 from tests.integration.zabbix import own
 from tests.loop import crash, paper, verdict
+from tests.peers import process
 
 KILLS = int(os.environ.get("KILLS", "40"))
 SEED = int(os.environ.get("SEED", "2017"))
@@ -100,7 +101,7 @@ class Room:
         self.server = crash.Server(folder)
         self._folder = folder / "paper"
         self._names = [f"s{number}" for number in range(10 * KILLS)]
-        self._port = crash.free_port()
+        self._port = process.free_port()
         place = {"paper": f'kind = "process"\ndirectory = "{self._folder}"'}
         config = crash.written(
             folder / "concierge.toml",

@@ -1,5 +1,6 @@
 """Fixtures for every floor. A real nats-server starts in about 50 ms, so each test has its own."""
 
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -11,6 +12,12 @@ from concierge_proto import bus, settings
 
 SHARED = ("zabbix60", "zabbix", "prometheus")
 """Servers of which a run has one: their tests run one after the other."""
+
+
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    # Under nohup, or in the background of a script, they are ignored from the start, also by every child.
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 @pytest.hookimpl(tryfirst=True)

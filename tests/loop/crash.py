@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Self
 from concierge_cli import nats
 from concierge_proto import bus, settings
 from tests.loop import verdict
+from tests.peers import process
 
 ROOT = Path(__file__).parents[2]
 _CONFIG = """
@@ -37,11 +37,6 @@ converge = "20s"
 cooldown_out = "1s"
 """
 _STARTED = 'process = { command = ["true"] }\n'
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as opened:
-        return int(opened.getsockname()[1])
 
 
 def written(path: Path, url: str, port: int, places: Mapping[str, str], services: Mapping[str, str]) -> Path:
@@ -154,7 +149,7 @@ class Server:
         """`away`: seconds between a death and the next life."""
         self._folder = folder
         self._away = away
-        self._port = free_port()
+        self._port = process.free_port()
         self.url = f"nats://127.0.0.1:{self._port}"
         self.pid = 0
         self.lives = 0

@@ -17,6 +17,7 @@ import pytest
 from concierge_proto import bus, settings
 from tests import containers, peer
 from tests.loop import crash, paper, verdict
+from tests.peers import process
 
 AT_ONCE = 3
 """Compose projects that come or go at one time: a container's start costs more than all else here."""
@@ -38,7 +39,7 @@ def count(passed: Iterable[str]) -> dict[str, int]:
 
 @pytest.mark.timeout(300)
 async def test_the_scheduler_dies_at_each_point(link: bus.Bus, nats_url: str, tmp_path: Path) -> None:
-    port, names = crash.free_port(), [f"s{number}" for number in range(40)]
+    port, names = process.free_port(), [f"s{number}" for number in range(40)]
     places = {name: paper_of(tmp_path / name) for name in names}
     config = crash.written(tmp_path / "all.toml", nats_url, port, places, {name: name for name in names})
 
@@ -64,10 +65,10 @@ async def test_the_scheduler_dies_at_each_point(link: bus.Bus, nats_url: str, tm
 async def test_the_gateway_dies_at_each_point(link: bus.Bus, nats_url: str, tmp_path: Path) -> None:
     names = [f"g{number}" for number in range(15)]
     place, services = {"paper": paper_of(tmp_path / "paper")}, dict.fromkeys(names, "paper")
-    config = crash.written(tmp_path / "all.toml", nats_url, crash.free_port(), place, services)
+    config = crash.written(tmp_path / "all.toml", nats_url, process.free_port(), place, services)
 
     async def one(number: int, rule: str) -> crash.Part:
-        name, port = names[number], crash.free_port()
+        name, port = names[number], process.free_port()
         own = crash.written(tmp_path / f"{name}.toml", nats_url, port, place, services)
         part = crash.Part("concierge_gateway", own, tmp_path / f"gateway-{name}").kill_at(rule)
         async with crash.running(part):
@@ -107,7 +108,7 @@ async def test_nats_dies_at_each_point(tmp_path: Path) -> None:
 async def nats_dies(folder: Path, victim: str, moment: str, numbers: Sequence[int]) -> crash.Part:
     """Let NATS die at these points of one of the two, one service after the other, until no more is passed."""
     folder.mkdir()
-    server, port, names = crash.Server(folder), crash.free_port(), [f"n{number}" for number in numbers]
+    server, port, names = crash.Server(folder), process.free_port(), [f"n{number}" for number in numbers]
     place, services = {"paper": paper_of(folder / "paper")}, dict.fromkeys(names, "paper")
     config = crash.written(folder / "concierge.toml", server.url, port, place, services)
     parts = {
@@ -133,7 +134,11 @@ async def test_the_scheduler_dies_at_each_call_of_docker(
     link: bus.Bus, nats_url: str, tmp_path: Path
 ) -> None:
     peer.need("docker")
-    port, names, turns = crash.free_port(), [f"c{number}" for number in range(25)], asyncio.Semaphore(AT_ONCE)
+    port, names, turns = (
+        process.free_port(),
+        [f"c{number}" for number in range(25)],
+        asyncio.Semaphore(AT_ONCE),
+    )
     elsewhere = {name: paper_of(tmp_path) for name in names}  # the gateway routes by the name alone
     config = crash.written(tmp_path / "all.toml", nats_url, port, elsewhere, {name: name for name in names})
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.loop import crash, paper, verdict
+from tests.peers import process
 
 AWAY = 31.0
 """Seconds."""
@@ -13,7 +14,7 @@ AWAY = 31.0
 
 @pytest.mark.timeout(300)
 async def test_nats_is_away_longer_than_what_expires(tmp_path: Path) -> None:
-    server, port, folder = crash.Server(tmp_path, AWAY), crash.free_port(), tmp_path / "paper"
+    server, port, folder = crash.Server(tmp_path, AWAY), process.free_port(), tmp_path / "paper"
     place, services = {"paper": f'kind = "process"\ndirectory = "{folder}"'}, {"web": "paper", "api": "paper"}
     config = crash.written(tmp_path / "concierge.toml", server.url, port, place, services)
     gateway, scheduler = (

@@ -10,6 +10,7 @@ import pytest
 
 from concierge_proto import bus
 from tests.loop import crash, paper, verdict
+from tests.peers import process
 
 STOPPED = 15.0
 """Seconds: longer than a lease lives, so that the other has finished before it wakes up."""
@@ -18,7 +19,7 @@ CASES = {f"{end}-{moment}": (moment, end) for end in ("killed", "stopped") for m
 
 @pytest.mark.timeout(300)
 async def test_the_other_finishes_it_once(link: bus.Bus, nats_url: str, tmp_path: Path) -> None:
-    port, services = crash.free_port(), {name: name for name in CASES}
+    port, services = process.free_port(), {name: name for name in CASES}
     places = {name: f'kind = "process"\ndirectory = "{tmp_path / name}"' for name in CASES}
     config = crash.written(tmp_path / "all.toml", nats_url, port, places, services)
 

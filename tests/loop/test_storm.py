@@ -18,6 +18,7 @@ import pytest
 from concierge_proto import bus, messages, signature
 from concierge_proto.bus import journal
 from tests.loop import crash, verdict
+from tests.peers import process
 
 SERVICES, LANES, EACH, LOUD = 1000, 16, 9, 1009
 PATIENCE = 280.0
@@ -118,7 +119,7 @@ async def cry(port: int, services: list[str], number: int) -> None:
 @contextlib.asynccontextmanager
 async def house(url: str, folder: Path, services: list[str]) -> AsyncIterator[tuple[int, list[crash.Part]]]:
     """Give the gateway's port and both processes, as soon as webhooks are taken."""
-    port, config, key = crash.free_port(), folder / "concierge.toml", folder / "key"
+    port, config, key = process.free_port(), folder / "concierge.toml", folder / "key"
     key.write_text(verdict.KEY)
     text = CONFIG.format(url=url, port=port, key=key)
     config.write_text(text + "".join(SERVICE.format(name=name) for name in services))

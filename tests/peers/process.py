@@ -171,15 +171,25 @@ async def answers(port: int) -> bool:
     return True
 
 
+_WORKERS = 16
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port outside the kernel's own range, so that no outgoing connection takes it before its owner does."""
-    for port in random.sample(range(20000, 32000), 200):
+    """A port outside the kernel's own range, so that no outgoing connection takes it before its owner does.
+
+    Never the same one twice, nor one of another test worker: its owner may be away for a while.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw15").removeprefix("gw")) % _WORKERS
+    for port in random.sample(range(20000 + worker, 32000, _WORKERS), 200):
         with socket.socket() as probe:
             try:
                 probe.bind(("", port))
             except OSError:
                 continue
-            return port
+            if port not in _given:
+                _given.add(port)
+                return port
     raise Unavailable("no free port between 20000 and 32000")
 
 

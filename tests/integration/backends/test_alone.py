@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from concierge_proto import bus, messages, subjects
+from tests.peers import process
 from tests.unit.backends.said import block
 
 
@@ -34,14 +34,8 @@ async def started(file: Path) -> AsyncIterator[asyncio.subprocess.Process]:
         await child.communicate()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def test_forwards_says_how_it_is_and_ends_cleanly(link: bus.Bus, nats_url: str, tmp_path: Path) -> None:
-    listen = f"127.0.0.1:{free_port()}"
+    listen = f"127.0.0.1:{process.free_port()}"
     file = tmp_path / "concierge.toml"
     file.write_text(f'[nats]\nurl = "{nats_url}"\n[forwarder]\nlisten = "{listen}"\n', "utf-8")
     said = messages.Snapshot(

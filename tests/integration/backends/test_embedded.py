@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from concierge_backends.embedded import webhook
 from concierge_proto import bus, messages, settings, subjects
 from tests.integration.backends import receiver
 from tests.integration.backends.conftest import forwarding
+from tests.peers import process
 from tests.unit.backends.said import LOAD, SECOND, START, block
 
 SECRET = "a secret of the test's own"
@@ -133,9 +133,7 @@ async def test_what_the_gateway_refuses_is_not_repeated() -> None:
 
 
 async def test_a_gateway_that_starts_later_hears_only_the_last_word() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number = probe.getsockname()[1]
+    number = process.free_port()
     async with opened(f"http://127.0.0.1:{number}") as backend:
         for second in (0.0, 60.0, 120.0):
             await backend.aggregates(aggregates(7.5, second))

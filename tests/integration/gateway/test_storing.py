@@ -1,7 +1,6 @@
 """Stored, or not accepted: repeats, crashes, a bus that is full or away."""
 
 import asyncio
-import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from concierge_cli import nats
 from concierge_gateway import publish, rules
 from concierge_proto import bus, messages, settings, subjects
 from tests.integration.gateway import house
+from tests.peers import process
 
 PROBLEM = {"event_id": "e-1", "status": "problem", "service": "web", "action": "scale_out 1"}
 
@@ -87,13 +87,8 @@ async def test_an_alert_too_large_for_the_bus_is_refused_and_the_link_lives(
         assert (await client.say("own", **PROBLEM)).status_code == 202
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
-
-
 async def test_nats_goes_away_and_comes_back(tmp_path: Path) -> None:
-    number = free_port()
+    number = process.free_port()
     where = settings.Nats(url=f"nats://127.0.0.1:{number}")
     async with nats.server(tmp_path / "nats", tmp_path / "run", port=number):
         link = await (opened := bus.connect(where, "gateway")).__aenter__()

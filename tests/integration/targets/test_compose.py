@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -17,15 +16,9 @@ import pytest
 from concierge_proto import errors, settings
 from concierge_scheduler.targets import compose, port
 from tests import containers, gate, peer
+from tests.peers import process
 
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-PORT = free_port()
+PORT = process.free_port()
 SERVICES: dict[str, dict[str, object]] = {
     "web": {},
     "web-admin": {},

@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import secrets
-import socket
 
 import pytest
 
@@ -13,14 +12,13 @@ from concierge_proto import bus, messages, settings, subjects
 from tests import peer
 from tests.integration.zabbix import own
 from tests.integration.zabbix.conftest import Until
+from tests.peers import process
 from tests.unit.zabbix import trappers
 
 
 @pytest.fixture
 def nowhere() -> str:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{found.getsockname()[1]}"
+    return f"127.0.0.1:{process.free_port()}"
 
 
 def config(first: str, second: str) -> settings.Settings:

@@ -1,7 +1,6 @@
 """The trapper port when the server is not at its best."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,15 +8,14 @@ import pytest
 
 from concierge_backends.zabbix import nodes, packets, trapper
 from concierge_proto import errors
+from tests.peers import process
 from tests.unit.zabbix import trappers
 
 ROWS = [packets.Row("h", f"k{number}", "1", 1_700_000_000, number) for number in range(12_000)]
 
 
 def free() -> str:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{found.getsockname()[1]}"
+    return f"127.0.0.1:{process.free_port()}"
 
 
 async def test_many_values_go_in_packets_of_5000_in_order() -> None:
