@@ -45,6 +45,24 @@ async def test_resize_then_made_anew_then_restart(link: bus.Bus, tmp_path: Path)
     assert verbs == [("resize", "converged"), ("resize", "converged"), ("restart", "converged")]
 
 
+async def test_a_restart_by_somebody_else_is_no_other_number(link: bus.Bus, tmp_path: Path) -> None:
+    """In between docker shows the containers as ended."""
+    peer.need("docker")
+    services = {"web": stage.policy()}
+    async with (
+        containers.compose(tmp_path, {"web": {"scale": 2}}, ["web"]) as project,
+        compose.open("shop", project, services, "") as target,
+        stage.hearing(link) as ear,
+        stage.keeping(link, target, services, watch=0.05),
+    ):
+        words = ("compose", "--project-name", project.project, "--file", str(tmp_path / "compose.yaml"))
+        for _ in range(2):
+            await containers.docker(*words, "restart", "--timeout", "1", "web")
+        await containers.docker(*words, "kill", "web")  # that they are gone is seen, in a moment
+        await ear.until(lambda: ear.controls)
+    assert ear.controls == ["drift"]
+
+
 async def test_one_task_of_a_swarm_is_restarted_alone(link: bus.Bus) -> None:
     peer.need("swarm")
     name = f"ct{secrets.token_hex(4)}"

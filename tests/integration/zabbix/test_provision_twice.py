@@ -90,14 +90,15 @@ async def test_one_that_was_killed_keeps_nobody_out_for_ever(
 async def test_one_whose_lock_somebody_took_stops_before_it_writes(
     apply: Apply, door: api.Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call, armed = api.Api._call, [True]
+    call, locks = api.Api._call, []
 
     def slow(self: api.Api, method: str, params: object) -> object:
         done = call(self, method, params)
-        if method == "usermacro.get" and armed and macros.GATEWAY in str(params):
-            armed.clear()
-            (lock,) = call(self, method, {"globalmacro": True, "filter": {"macro": [turns.LOCK]}})
-            call(self, "usermacro.deleteglobal", [lock["globalmacroid"]])
+        if method == "usermacro.createglobal" and turns.LOCK in str(params):
+            locks.append(done["globalmacroids"][0])
+        if method == "usermacro.get" and len(locks) == 1 and macros.GATEWAY in str(params):
+            call(self, "usermacro.deleteglobal", [locks[0]])
+            locks.append("theirs")
             call(self, "usermacro.createglobal", STALE)
             monkeypatch.setattr(turns, "BEAT", -1.0)
         return done

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import msgspec
+import pytest
 
 from concierge_scheduler.targets import compose, tasks
 
@@ -39,8 +40,17 @@ def test_compose_counts_a_container_and_the_one_made_in_its_place_once() -> None
 def test_compose_tells_who_died_from_who_was_asked_to_end() -> None:
     ends = {"Exited (1)": 1, "Exited (137)": 1, "Exited (0)": 0, "Exited (143)": 0}
     for status, died in ends.items():
-        rows = [row("shop-web-1"), row("shop-web-2", "exited", f"{status} 2 seconds ago")]
+        rows = [row("shop-web-1"), row("shop-web-2", "exited", f"{status} 3 seconds ago")]
         assert compose.observed("web", rows).died == died, status
+
+
+@pytest.mark.parametrize(
+    ("ago", "count"),
+    [("Less than a second ago", 2), ("1 second ago", 2), ("2 seconds ago", 2), ("12 seconds ago", 1)],
+)
+def test_compose_counts_what_ended_just_now_and_may_be_on_its_way_up_again(ago: str, count: int) -> None:
+    seen = compose.observed("web", [row("shop-web-1"), row("shop-web-2", "exited", f"Exited (1) {ago}")])
+    assert (seen.wanted, seen.settled, seen.died) == (count, 1, 2 - count)
 
 
 def test_compose_reads_health_from_the_status() -> None:

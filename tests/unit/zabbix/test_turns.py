@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from concierge_backends.zabbix import api
@@ -62,6 +63,7 @@ async def test_what_an_earlier_try_did_is_reported_as_done(door: Door) -> None:
     tries, gone = itertools.count(), ledger.Change("delete", "trigger", "old")
 
     async def work(found: ledger.Ledger) -> None:
+        await found.write("host.update", {})
         first = next(tries) == 0
         found.changes += [gone, HOST] if first else [ledger.Change("none", "host", "service shop")]
         await found.write("host.create", [{}])
@@ -89,7 +91,8 @@ async def test_a_database_that_refuses_for_good_is_told_in_the_end(door: Door) -
 async def test_any_other_refusal_is_told_at_once_and_lets_the_next_one_in(
     door: Door, kind: type[Exception]
 ) -> None:
-    async def work(_: ledger.Ledger) -> None:
+    async def work(found: ledger.Ledger) -> None:
+        await found.write("host.update", {})
         assert door.lock
         raise kind("No permissions")
 
@@ -98,14 +101,24 @@ async def test_any_other_refusal_is_told_at_once_and_lets_the_next_one_in(
     assert not door.lock
 
 
-async def _nothing(_: ledger.Ledger) -> None:
-    return None
+async def _write(found: ledger.Ledger) -> None:
+    found.changes.append(HOST)
+    await found.write("host.create", [{}])
+
+
+async def test_who_has_write_to_write_locks_write_and_waits_for_nobody(door: Door) -> None:
+    door.lock = {"globalmacroid": "3", "value": "somebody else"}
+
+    async def work(found: ledger.Ledger) -> None:
+        found.changes.append(msgspec.structs.replace(HOST, change="none"))
+
+    assert [one.change for one in await take(door, work)] == ["none"]
 
 
 async def test_the_lock_is_opened_though_the_answer_to_its_closing_was_lost(door: Door) -> None:
     door.lose = "usermacro.createglobal"
     with pytest.raises(errors.Temporary):
-        await take(door, _nothing)
+        await take(door, _write)
     assert not door.lock
 
 
@@ -113,7 +126,7 @@ async def test_a_lock_that_cannot_be_opened_is_told_and_the_work_is_done(
     door: Door, caplog: pytest.LogCaptureFixture
 ) -> None:
     door.lose = "usermacro.get"
-    assert await take(door, _nothing) == []
+    assert await take(door, _write) == [HOST]
     assert door.lock
     assert "may be left" in caplog.text
 

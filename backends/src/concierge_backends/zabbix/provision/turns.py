@@ -15,7 +15,7 @@ import random
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from concierge_backends.zabbix import api
 from concierge_backends.zabbix.provision import ledger
@@ -114,6 +114,17 @@ def _of(found: ledger.Doc) -> str:
     return f"somebody else sets this Zabbix up (process {pid} on {host}; global macro {LOCK})"
 
 
+class _Needed(Exception):
+    """There is something to write."""
+
+
+class _Look(ledger.Ledger):
+    """Goes as far as the first thing to be written."""
+
+    async def write(self, method: str, params: Any) -> NoReturn:  # noqa: ARG002 - nothing is written
+        raise _Needed
+
+
 @contextlib.asynccontextmanager
 async def _alone(door: api.Api) -> AsyncIterator[Turn]:
     turn = Turn(door)
@@ -134,10 +145,12 @@ async def take(
 ) -> list[ledger.Change]:
     """Work alone, until no statement was refused; return the changes of all tries. Raises Temporary, Permanent.
 
-    A plan writes nothing, and waits for nobody.
+    A plan writes nothing, and waits for nobody; nor does who finds nothing to write.
     """
     if dry_run:
         return await _tried(lambda: ledger.Ledger(door, dry_run=True), work)
+    with contextlib.suppress(_Needed):
+        return await _tried(lambda: _Look(door, dry_run=False), work)
     async with _alone(door) as turn:
         return await _tried(lambda: ledger.Ledger(turn, dry_run=False), work)
 

@@ -18,6 +18,8 @@ ENDED = frozenset({"exited", "dead", "removing"})
 DIED = frozenset({"exited", "dead"})
 TOLD = ("Exited (0)", "Exited (143)")
 """How a container ends that was asked to."""
+JUST = ("Less than a second ago", " 1 second ago", " 2 seconds ago")
+"""When a container ended that may be on the way up again: `docker restart` shows it as ended in between."""
 ILL = ("(unhealthy)", "(health: starting)")
 ROUND = 5.0
 """Seconds for which the compose file is taken as read."""
@@ -184,17 +186,23 @@ def observed(service: str, rows: Collection[Row]) -> port.Observed:
     """Return the service as its containers show it; what has ended takes up no room.
 
     `docker compose up` makes the new container while the old one still stops: that is one instance, not two.
+    What ended just now may be restarted by somebody: it is there, and does not run.
     """
-    there = sorted((row for row in rows if row.state not in ENDED), key=lambda row: (len(row.name), row.name))
+    ended = [row for row in rows if row.state in ENDED and not _just_now(row)]
+    there = sorted((row for row in rows if row not in ended), key=lambda row: (len(row.name), row.name))
     firm = {row.number for row in there if not _waits(row)}
     instances = tuple(_instance(row) for row in there if not (_waits(row) and row.number in firm))
-    died = sum(1 for row in rows if row.state in DIED and not row.status.startswith(TOLD))
+    died = sum(1 for row in ended if row.state in DIED and not row.status.startswith(TOLD))
     return port.Observed(service=service, wanted=len(instances), instances=instances, died=died)
 
 
 def _waits(row: Row) -> bool:
     """Whether it may wait for the end of the container in whose place it was made."""
     return row.state == "created" and bool(row.replaces)
+
+
+def _just_now(row: Row) -> bool:
+    return row.state == "exited" and row.status.endswith(JUST)
 
 
 def _words(deed: port.Deed) -> list[str]:
