@@ -141,6 +141,30 @@ async def test_a_token_that_cannot_be_kept_is_not_made(server: Server, config: s
         await apply(server, msgspec.structs.replace(config, monitoring=monitoring))
 
 
+async def test_the_tokens_of_one_server_are_not_overwritten_with_those_of_another(
+    applied: object, server: Server, tokens: settings.Settings, tmp_path: Path
+) -> None:
+    own = msgspec.structs.replace(tokens.monitoring.zabbix, api_url="http://another.example/zabbix")
+    elsewhere = msgspec.structs.replace(
+        tokens, monitoring=msgspec.structs.replace(tokens.monitoring, zabbix=own)
+    )
+
+    async def reached() -> list[provision.Change]:
+        given: dict[str, Any] = {
+            "user": server.login.user,
+            "password": server.login.password,
+            "secret": SECRET,
+        }
+        return await provision.apply(elsewhere, url=server.url, gateway_url="http://g", dry_run=True, **given)
+
+    assert not [one for one in await reached() if one.kind == "token" and one.change != "none"]
+    (tmp_path / "runtime").write_text("of the other")
+    with pytest.raises(
+        errors.Permanent, match=r"runtime holds a token that .* refuses, and .*another\.example"
+    ):
+        await reached()
+
+
 async def test_at_run_time_it_reads_and_comments_and_changes_nothing(
     acting: As, config: settings.Settings, service: str, until: Until
 ) -> None:

@@ -70,16 +70,18 @@ async def apply(  # noqa: PLR0913 - the options of `concierge zabbix apply`
     login = api.Login(token=token) if token else api.Login(user=user, password=password)
     gateway = gateway_url.rstrip("/")
     attempt = tokens.trier(url or own.api_url, own.ca_file)
+    named = {people.RUNTIME: own.api_token_file, people.KEEPER: own.keeper_token_file}
+    files = {who: file for who, file in named.items() if file}
 
     async def work(book: ledger.Ledger) -> None:
         await macros.settle(book, gateway, _ping_token(config))
         media_id = await media.settle(book, f"{gateway}/webhooks/{source}", own.api_url or url, secret)
         users = await _walk(book, config, media_id, asks=asks)
-        for who, file in ((people.RUNTIME, own.api_token_file), (people.KEEPER, own.keeper_token_file)):
-            if file:
-                await tokens.settle(book, who.name, users[who.user], file, attempt)
+        for who, file in files.items():
+            await tokens.settle(book, who.name, users[who.user], file, attempt)
 
     async with _in(url or own.api_url, login, own.ca_file) as door:
+        await tokens.spare(files.values(), url or own.api_url, own.api_url, attempt)
         return await turns.take(door, work, dry_run=dry_run)
 
 

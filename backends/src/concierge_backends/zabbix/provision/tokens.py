@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from concierge_backends.zabbix import api
@@ -20,6 +20,18 @@ def trier(url: str, ca_file: str) -> Try:
             await door.call("host.get", {"limit": 1, "output": ["hostid"]})
 
     return tried
+
+
+async def spare(files: Iterable[str], url: str, known: str, attempt: Try) -> None:
+    """Raise Permanent where a file holds the token of another server. `known`: the front end of the configuration."""
+    if not known or url.rstrip("/") == known.rstrip("/"):
+        return
+    for file in files:
+        if Path(file).exists() and not await _taken(Path(file), attempt):
+            raise errors.Permanent(
+                f"{file} holds a token that {url} refuses, and monitoring.zabbix.api_url is {known}: give another "
+                "server a configuration of its own; for the same one under another name, take the file away"
+            )
 
 
 async def settle(book: ledger.Ledger, name: str, user_id: str, file: str, attempt: Try) -> None:
