@@ -53,8 +53,8 @@ async def _measure() -> list[report.Row]:
             await lab.discover("large", documents.NAMES, door)
             await asyncio.sleep(YOUNG)
             rows = [*await lab.large(), *await lab.small(), *await lab.idle()]
-            if "SOAK" in os.environ:
-                rows += await lab.soaked(int(os.environ["SOAK"]))
+            if seconds := int(os.environ.get("SOAK", "0")):
+                rows += await lab.soaked(seconds)
             return rows
 
 
