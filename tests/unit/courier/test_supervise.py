@@ -70,7 +70,11 @@ async def started(command: Sequence[str], grace: float) -> AsyncIterator[Running
         begun = asyncio.Event()
         task = asyncio.create_task(house.run(command, begun.set))
         await asyncio.wait({task, asyncio.ensure_future(begun.wait())}, return_when="FIRST_COMPLETED")
-        yield Running(task)
+        try:
+            yield Running(task)
+        finally:
+            if house.pid:  # the test has failed
+                children.kill(house.pid, signal.SIGKILL, group=True)
 
 
 async def live(command: Sequence[str]) -> supervise.End:
