@@ -101,7 +101,8 @@ def trace() -> str:
 
 def stamp(time: datetime) -> str:
     """Write a time as RFC 3339 in UTC, with microseconds."""
-    return time.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    there = time if time.tzinfo is UTC else time.astimezone(UTC)
+    return there.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _time(text: str) -> datetime:
