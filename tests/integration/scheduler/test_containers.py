@@ -63,6 +63,27 @@ async def test_a_restart_by_somebody_else_is_no_other_number(link: bus.Bus, tmp_
     assert ear.controls == ["drift"]
 
 
+async def test_down_and_up_again_by_somebody_else_holds_nothing_up(link: bus.Bus, tmp_path: Path) -> None:
+    peer.need("docker")
+    services = {"web": stage.policy(converge=30.0)}
+    async with (
+        containers.compose(tmp_path, {"web": {"scale": 2}}, ["web"]) as project,
+        compose.open("shop", project, services, "") as target,
+        stage.hearing(link) as ear,
+        stage.keeping(link, target, services, watch=0.05),
+    ):
+        words = ("compose", "--project-name", project.project, "--file", str(tmp_path / "compose.yaml"))
+        await containers.docker(*words, "down", "--timeout", "1")
+        await ear.until(lambda: "drift" in ear.controls)
+        await containers.docker(*words, "up", "--detach")
+        await containers.until(target, "web", 2)
+        await ear.until(lambda: "started" in ear.controls)
+        await stage.send(link, stage.command())
+        (outcome,) = await ear.until(lambda: ear.outcomes)
+    assert (outcome.before, outcome.after, outcome.result) == (2, 3, "converged")
+    assert set(ear.controls[ear.controls.index("started") :]) == {"started"}
+
+
 async def test_one_task_of_a_swarm_is_restarted_alone(link: bus.Bus) -> None:
     peer.need("swarm")
     name = f"ct{secrets.token_hex(4)}"

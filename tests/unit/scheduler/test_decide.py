@@ -265,6 +265,20 @@ class TestDrift:
         assert found.running
         assert (found.running.before, found.running.wanted) == (1, 2)
 
+    def test_down_and_up_again_leaves_no_hold(self) -> None:
+        found = turn.step(policy(min=3), blank(count=3), view(0), NOW)
+        assert found.drift
+        for count, seconds in ((1, 1), (3, 2)):  # one after the other
+            found = turn.step(policy(min=3), found, view(count), at(seconds))
+            assert (found.drift, found.running) == (None, None), (
+                "nor is one of them too few, while others follow"
+            )
+        controls = [state.read(one) for one in found.unsaid]
+        assert [one.what for one in controls if isinstance(one, messages.Control)] == [
+            *("drift", "started", "started")
+        ]
+        assert turn.step(policy(min=3), found, view(4), at(32)).drift, "a while later it is somebody's number"
+
     def test_to_nothing_is_drift_and_held(self) -> None:
         assert turn.step(policy(), blank(count=2), view(0), NOW).drift
 

@@ -9,6 +9,8 @@ from concierge_scheduler import late
 from concierge_scheduler import state as document
 from concierge_scheduler.state import State
 
+STARTING = timedelta(seconds=30)
+"""How long instances of a service that somebody starts may follow one another."""
 _change = msgspec.structs.replace
 
 
@@ -16,7 +18,8 @@ def adopt(policy: settings.Service, state: State, count: int, now: datetime, die
     """Take over a count that is not the one we wrote; leave alone for a while what somebody else did.
 
     A process target belongs to us alone: there it is an instance that died. A service that comes up from nothing
-    was started, and not scaled by somebody who knows better. What a late call of our own has done is undone.
+    was started, and not scaled by somebody who knows better: what was left alone while it was down, as by
+    `docker compose down` and `up`, is no longer. What a late call of our own has done is undone.
     `died`: so many lie there dead; where they are all that is missing, nobody scaled, and nothing is left alone.
     """
     if state.running or count == state.count or late.behind(policy, state, count, now):
@@ -24,8 +27,11 @@ def adopt(policy: settings.Service, state: State, count: int, now: datetime, die
     before, state = state.count, _change(state, count=count)
     if before is None:
         return state
-    what = "started" if not before else "died" if 0 < count < before <= count + died else "drift"
+    more = before < count and state.started_at is not None and now < state.started_at + STARTING
+    what = "started" if not before or more else "died" if 0 < count < before <= count + died else "drift"
     detail = f"{before} → {count}, not by us"
+    if what == "started":  # and whoever starts it may have more to start before it is too few
+        state = _change(state, drift=None, started_at=state.started_at if more else now, repaired_at=now)
     if what == "drift" and policy.process is None:
         until = now + timedelta(seconds=policy.drift_hold)
         state = _change(state, drift=document.Hold(until=until, owner="drift", reason=detail))

@@ -156,6 +156,8 @@ class State(_Part, frozen=True, kw_only=True):
     """An operator's."""
     drift: Hold | None = None
     """Ours, after somebody else changed the count."""
+    started_at: datetime | None = None
+    """When somebody last started it from nothing."""
     count: int | None = None
     """Last written or adopted; None: never seen."""
     obstacle: str = ""

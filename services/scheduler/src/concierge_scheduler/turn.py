@@ -147,6 +147,7 @@ def mend(state: State, now: datetime) -> State:
         in_at=min(state.in_at, now) if state.in_at else None,
         repaired_at=min(state.repaired_at, now) if state.repaired_at else None,
         resized_at=min(state.resized_at, now) if state.resized_at else None,
+        started_at=min(state.started_at, now) if state.started_at else None,
         told=None,
         steps=tuple(_change(step, at=min(step.at, now)) for step in state.steps),
         acted={key: min(at, now) for key, at in state.acted.items()},
