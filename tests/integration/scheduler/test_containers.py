@@ -1,14 +1,19 @@
 """Errands on real containers: what is proven is what the engine shows."""
 
+import contextlib
+import functools
 import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from concierge_proto import bus, settings
-from concierge_scheduler.targets import compose, swarm
+from concierge_scheduler.targets import compose, port, swarm
 from tests import containers, peer
 from tests.integration.scheduler import stage
 
 ROOM = settings.Room(max_cpus=2.0, max_memory=settings.Size(512 * 1024**2))
+Shop = Callable[..., Awaitable[str]]
+"""Somebody else's `docker compose`, of the test's project."""
 LIMITS = "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}}"
 
 
@@ -45,37 +50,36 @@ async def test_resize_then_made_anew_then_restart(link: bus.Bus, tmp_path: Path)
     assert verbs == [("resize", "converged"), ("resize", "converged"), ("restart", "converged")]
 
 
-async def test_a_restart_by_somebody_else_is_no_other_number(link: bus.Bus, tmp_path: Path) -> None:
-    """In between docker shows the containers as ended."""
+@contextlib.asynccontextmanager
+async def watched(link: bus.Bus, folder: Path) -> AsyncIterator[tuple[Shop, port.Target, stage.Ear]]:
+    """Two containers of a keeper that looks all the time, and somebody else's `docker compose` for them."""
     peer.need("docker")
-    services = {"web": stage.policy()}
+    services = {"web": stage.policy(converge=30.0)}
     async with (
-        containers.compose(tmp_path, {"web": {"scale": 2}}, ["web"]) as project,
+        containers.compose(folder, {"web": {"scale": 2}}, ["web"]) as project,
         compose.open("shop", project, services, "") as target,
         stage.hearing(link) as ear,
         stage.keeping(link, target, services, watch=0.05),
     ):
-        words = ("compose", "--project-name", project.project, "--file", str(tmp_path / "compose.yaml"))
+        words = ("compose", "--project-name", project.project, "--file", str(folder / "compose.yaml"))
+        yield functools.partial(containers.docker, *words), target, ear
+
+
+async def test_a_restart_by_somebody_else_is_no_other_number(link: bus.Bus, tmp_path: Path) -> None:
+    """In between docker shows the containers as ended."""
+    async with watched(link, tmp_path) as (shop, _, ear):
         for _ in range(2):
-            await containers.docker(*words, "restart", "--timeout", "1", "web")
-        await containers.docker(*words, "kill", "web")  # that they are gone is seen, in a moment
+            await shop("restart", "--timeout", "1", "web")
+        await shop("kill", "web")  # that they are gone is seen, in a moment
         await ear.until(lambda: ear.controls)
     assert ear.controls == ["drift"]
 
 
 async def test_down_and_up_again_by_somebody_else_holds_nothing_up(link: bus.Bus, tmp_path: Path) -> None:
-    peer.need("docker")
-    services = {"web": stage.policy(converge=30.0)}
-    async with (
-        containers.compose(tmp_path, {"web": {"scale": 2}}, ["web"]) as project,
-        compose.open("shop", project, services, "") as target,
-        stage.hearing(link) as ear,
-        stage.keeping(link, target, services, watch=0.05),
-    ):
-        words = ("compose", "--project-name", project.project, "--file", str(tmp_path / "compose.yaml"))
-        await containers.docker(*words, "down", "--timeout", "1")
+    async with watched(link, tmp_path) as (shop, target, ear):
+        await shop("down", "--timeout", "1")
         await ear.until(lambda: "drift" in ear.controls)
-        await containers.docker(*words, "up", "--detach")
+        await shop("up", "--detach")
         await containers.until(target, "web", 2)
         await ear.until(lambda: "started" in ear.controls)
         await stage.send(link, stage.command())
