@@ -125,11 +125,11 @@ def called(door: Door, work: Callable[..., Any]) -> Any:
     """Return a call of Docker, made in a thread, with its points."""
 
     @functools.wraps(work)
-    def guarded(*given: Any) -> Any:
+    def guarded(*given: Any, **named: Any) -> Any:
         words = [one for one in given if isinstance(one, tuple)][-1]
         door.point("docker", "before", words[0])
         with _during(door, words[0]):
-            found = work(*given)
+            found = work(*given, **named)
         door.point("docker", "after", words[0])
         return found
 
@@ -154,7 +154,7 @@ def install(door: Door) -> None:
         (acks.Acks, "send", sent(door, acks.Acks.send)),
         (worker.Delivery, "acknowledge", acknowledged(door, worker.Delivery.acknowledge)),
         (paper.Paper, "scale", scaled(door, paper.Paper.scale)),
-        (docker, "_call", called(door, docker._call)),
+        (docker.Client, "_call", called(door, docker.Client._call)),
     ):
         mock.patch.object(owner, attribute, replacement).start()
     registry.KINDS["process"] = "tests.loop.paper"

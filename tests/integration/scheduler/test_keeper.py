@@ -4,8 +4,10 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
+import pytest
+
 from concierge_proto import bus, errors, messages, settings, subjects
-from concierge_scheduler import state
+from concierge_scheduler import ledger, state
 from concierge_scheduler.presence import Presence
 from concierge_scheduler.targets import memory
 from tests.integration.scheduler import stage
@@ -46,6 +48,27 @@ async def test_a_command_that_came_before_the_keeper_is_served(link: bus.Bus) ->
     async with stage.hearing(link) as ear, stage.keeping(link, target, {"web": stage.policy()}):
         await ear.until(lambda: ear.outcomes)
     assert target.counts == {"web": 3}
+
+
+async def test_what_others_did_while_the_command_was_being_stored_is_seen(
+    link: bus.Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = stage.place(web=1)
+    store = ledger.Ledger._write
+
+    async def slow(self: ledger.Ledger, wanted: state.State) -> int:
+        if wanted.wishes:
+            await asyncio.sleep(0.1)  # the reading, begun with the command, is over
+            target.counts["web"] = 3
+        return await store(self, wanted)
+
+    async with stage.hearing(link) as ear, stage.keeping(link, target, {"web": stage.policy()}):
+        await stage.send(link, stage.command("scale_to", 1))
+        await ear.until(lambda: ear.decisions)
+        monkeypatch.setattr(ledger.Ledger, "_write", slow)
+        await stage.send(link, stage.command("scale_to", 4, manual=True))
+        await ear.until(lambda: ear.outcomes)
+    assert [(one.before, one.wanted) for one in ear.acts] == [(3, 4)]
 
 
 async def test_beyond_max_is_clamped_and_said(link: bus.Bus) -> None:

@@ -231,11 +231,11 @@ async def test_a_worker_is_no_manager(fake: Fake) -> None:
             await target.identity()
 
 
-async def test_a_child_ends_with_its_parent(fake: Fake, tmp_path: Path) -> None:
+async def test_a_child_that_changes_something_ends_with_its_parent(fake: Fake, tmp_path: Path) -> None:
     fake(f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; exec sleep 100")
     program = (
         "import asyncio\nfrom concierge_proto import settings\nfrom concierge_scheduler.targets import docker\n"
-        "asyncio.run(docker.Client('shop', settings.Target(kind='compose'), {}).run('ps'))"
+        "asyncio.run(docker.Client('shop', settings.Target(kind='compose'), {}).call('restart'))"
     )
     parent = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
     await true((tmp_path / "pid").exists)

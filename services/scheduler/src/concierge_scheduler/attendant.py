@@ -37,6 +37,9 @@ class Attendant:
         self._policy = policy
         self._ledger = ledger
         self._wake = asyncio.Event()
+        self._asleep = False
+        self._ahead: asyncio.Task[None] | None = None
+        """A reading that was begun while a command was being stored."""
         self.leaving = False
         """It takes nothing more in, and ends once a running change is finished."""
 
@@ -65,6 +68,8 @@ class Attendant:
         """Store what a command means; raises Temporary when it must come again."""
         now = self._place.now()
         metrics.COMMANDS.labels(self._policy.target, command.verb).inc()
+        if self._asleep and command.id not in self._ledger.state.applied:
+            self._ahead = asyncio.create_task(self._read())
         state = await self._ledger.change(lambda known: turn.take(self._policy, known, command, now))
         if state.running:
             await self._step(self._view_at_hand())  # a turn is being taken: say at least that it waits
@@ -91,12 +96,18 @@ class Attendant:
         while not self.leaving:
             self._wake.clear()
             pause = await self._guarded()
-            try:
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            await self._sleep(pause)
         await self._dismiss()
+
+    async def _sleep(self, pause: float | None) -> None:
+        self._asleep = True
+        try:
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._asleep = False
 
     async def _dismiss(self) -> None:
         now = self._place.now()
@@ -149,13 +160,20 @@ class Attendant:
     async def _look(self) -> View | None:
         """Read the target for a command, or for a call that may come late; else the watch's last listing will do."""
         known = self._ledger.state
+        ahead, self._ahead = self._ahead, None
         if not (known.wishes or known.errands or known.late) and self._place.survey.last is not None:
             return self._view_at_hand()
+        if ahead and not ahead.done():  # else it may show what was true before others acted
+            await ahead
+        else:
+            await self._read()
+        return self._view_at_hand()
+
+    async def _read(self) -> None:
         try:
             await self._place.survey.read()
         except errors.ConciergeError as error:
             log.info("%s: %s", self._ledger.service, error)
-        return self._view_at_hand()
 
     def _view_at_hand(self) -> View | None:
         sight = self._place.survey.last

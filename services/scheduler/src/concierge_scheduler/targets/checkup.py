@@ -111,7 +111,7 @@ async def _project(client: docker.Client, config: settings.Target, files: list[_
 
 async def _image(client: docker.Client, file: _File, service: str) -> str:
     name = file.services[service].image or f"{file.name}-{service}"
-    answer = await client.ask("image", "inspect", "--format", "{{.Id}}", name, seconds=docker.LISTING)
+    answer = await client.look("image", "inspect", "--format", "{{.Id}}", name)
     if answer.code:
         raise errors.Permanent(
             f"{name} is not on the engine, and scaling never pulls; build or pull it first"
