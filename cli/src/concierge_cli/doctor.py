@@ -87,7 +87,13 @@ async def _holder(link: bus.Bus, name: str, config: settings.Target) -> Check:
         return _bad("lease", f"not known: {error}", "put right what is bad above")
     if entry is None:
         return _bad("lease", f"nobody holds {key}", "start `concierge scheduler` or `concierge up`")
-    return Check(what="lease", good=True, found=f"held by {entry.value.decode().partition(' ')[0]}")
+    holder = standing.holder(entry.value)
+    if holder.target != name:
+        remedy = f"one endpoint is one target: give the services of {name} the target {holder.target}"
+        return _bad(
+            "lease", f"held by {holder.who} as target {holder.target}, so nobody serves {name}", remedy
+        )
+    return Check(what="lease", good=True, found=f"held by {holder.who}")
 
 
 async def _heard(link: bus.Bus, config: settings.Settings, service: str) -> Check:

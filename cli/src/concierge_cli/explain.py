@@ -97,14 +97,12 @@ def _tell(made: Told, tell: Callable[[Told], None], *, json: bool) -> None:
 async def known(link: bus.Bus, config: settings.Settings, service: str) -> reasons.Known:
     """Return what the bus knows of a service."""
     policy = config.services[service]
-    kind = config.targets[policy.target].kind
-    leases = await link.store("concierge_leases").keys()
     entry = await link.store("concierge_services").get(service)
     return reasons.Known(
         service=service,
         policy=policy,
-        kind=kind,
-        holder=any(key.startswith(f"{kind}/") for key in leases),
+        kind=config.targets[policy.target].kind,
+        holder=policy.target in await standing.targets_held(link),
         heard=(await standing.heard(link, config)).get(service, ()),
         document=state.load(entry.value, service) if entry else None,
         ignored=await _ignored(link, service),

@@ -17,7 +17,7 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
     policy: settings.Service
     kind: str
     holder: bool
-    """A scheduler holds a target of this kind."""
+    """A scheduler holds its target."""
     heard: tuple[str, ...]
     document: state.State | None
     """None: no scheduler has ever written one."""

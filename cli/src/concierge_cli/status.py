@@ -23,7 +23,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     min: int
     max: int
     scheduler: bool
-    """Somebody holds a target of this kind, so commands are executed."""
+    """Somebody holds the target, so commands are executed."""
     heard: tuple[str, ...]
     """Instances whose heartbeat is fresh and says 1."""
     last_decision: str = ""
@@ -57,7 +57,7 @@ async def _rows(place: Place) -> list[Row]:
         config = await found.merged(link, place.load())
         heard = await standing.heard(link, config)
         lines = {key: str(show.line(event)) for key, event in (await standing.latest(link)).items()}
-        held = await standing.kinds_held(link)
+        held = await standing.targets_held(link)
         return [
             Row(
                 service=name,
@@ -65,7 +65,7 @@ async def _rows(place: Place) -> list[Row]:
                 kind=config.targets[service.target].kind,
                 min=service.min,
                 max=service.max,
-                scheduler=config.targets[service.target].kind in held,
+                scheduler=service.target in held,
                 heard=heard.get(name, ()),
                 last_decision=lines.get((name, "decision"), ""),
                 last_outcome=lines.get((name, "outcome"), ""),

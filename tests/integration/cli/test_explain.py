@@ -76,6 +76,18 @@ async def test_a_service_without_a_scheduler(link: bus.Bus, desk: Desk) -> None:
     assert "away             SHUT" in page.out
 
 
+async def test_the_holder_of_one_target_is_not_that_of_another(link: bus.Bus, desk: Desk) -> None:
+    file = desk.folder / "concierge.toml"
+    more = '[targets.other]\nkind = "compose"\nproject = "other"\n[services.api]\ntarget = "other"\nmax = 2\n'
+    file.write_text(file.read_text() + more)
+    async with stage.keeping(link, stage.place(web=1), {"web": stage.policy()}):
+        served, waits = await desk.say("explain", "web"), await desk.say("explain", "api")
+        status = await desk.say("status", "--json")
+    assert "target shop (compose): a scheduler holds it" in served.out
+    assert "target other (compose): no scheduler holds it" in waits.out
+    assert {row["service"]: row["scheduler"] for row in status.json} == {"web": True, "api": False}
+
+
 async def test_a_command_that_nobody_took(link: bus.Bus, desk: Desk) -> None:
     await webhook(link, "c1")
     told = await desk.say("explain", "4711")

@@ -1,11 +1,20 @@
 """How things stand, as the bus knows it: who is heard, what was said last, who holds the targets."""
 
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import msgspec
 
 from concierge_proto import bus, messages, settings, subjects
 from concierge_proto.bus import journal
+
+
+class Holder(NamedTuple):
+    """Who acts on an endpoint."""
+
+    target: str
+    """The name that the holder's configuration has for it."""
+    who: str
 
 
 async def heard(link: bus.Bus, config: settings.Settings) -> dict[str, tuple[str, ...]]:
@@ -31,9 +40,20 @@ async def latest(link: bus.Bus) -> dict[tuple[str, str], bus.Delivery]:
     }
 
 
-async def kinds_held(link: bus.Bus) -> frozenset[str]:
-    """Return the kinds of target of which some scheduler holds one: their commands are executed."""
-    return frozenset(key.partition("/")[0] for key in await link.store("concierge_leases").keys())
+async def targets_held(link: bus.Bus) -> frozenset[str]:
+    """Return the names of the targets that some scheduler holds: their commands are executed.
+
+    An endpoint's key begins with its kind and a slash, and the value with the name that its holder has for it.
+    """
+    leases = link.store("concierge_leases")
+    found = [await leases.get(key) for key in await leases.keys() if "/" in key]
+    return frozenset(holder(lease.value).target for lease in found if lease)
+
+
+def holder(lease: bytes) -> Holder:
+    """Read it from the value of an endpoint's lease."""
+    target, _, rest = lease.decode(errors="replace").partition(" ")
+    return Holder(target, rest.partition(" ")[0])
 
 
 async def document(link: bus.Bus, service: str) -> dict[str, object]:

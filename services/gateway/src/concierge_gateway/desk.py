@@ -152,7 +152,7 @@ class Desk:
 
     async def _standing(self, names: list[str]) -> list[dict[str, Any]]:
         heard, last = await standing.heard(self._link, self._config), await standing.latest(self._link)
-        held = await standing.kinds_held(self._link)
+        held = await standing.targets_held(self._link)
         return [
             {
                 "service": name,
@@ -160,7 +160,7 @@ class Desk:
                 "kind": self._config.targets[policy.target].kind,
                 "min": policy.min,
                 "max": policy.max,
-                "scheduler": self._config.targets[policy.target].kind in held,
+                "scheduler": policy.target in held,
                 "heard": heard.get(name, ()),
                 "last": {kind: journal.record(event) for (one, kind), event in last.items() if one == name},
                 "state": await standing.document(self._link, name),

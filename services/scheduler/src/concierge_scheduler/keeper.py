@@ -80,7 +80,7 @@ class Keeper:
         `end`: what is still to be done at the end, where these services were attended to. The lease is given back
         after that: whoever stands by would start again what is just ending.
         """
-        owner = f"{self._link.who} {identity.mint()}"
+        owner = f"{self._name} {self._link.who} {identity.mint()}"
         lease = bus.Lease(self._link.store("concierge_leases"), lease_key(endpoint), owner)
         async with asyncio.TaskGroup() as group:
             holding = group.create_task(lease.run())
