@@ -292,7 +292,9 @@ class TestDrift:
         assert (found.drift is None, found.running is not None) == (what == "died", what == "died")
 
     def test_a_service_that_ended_whole_is_switched_off(self) -> None:
-        assert turn.step(policy(), blank(count=2), view(0, died=2), NOW).drift
+        found = turn.step(policy(), blank(count=2), view(0, died=2), NOW).drift
+        assert found
+        assert found.reason == "2 → 0, not by us; 2 lie there dead, by an error or a kill"
 
     def test_our_own_change_is_none(self) -> None:
         assert controls.adopt(policy(), blank(count=2, running=RUNNING), 3, NOW).drift is None

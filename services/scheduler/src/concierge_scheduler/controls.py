@@ -29,7 +29,8 @@ def adopt(policy: settings.Service, state: State, count: int, now: datetime, die
         return state
     more = before < count and state.started_at is not None and now < state.started_at + STARTING
     what = "started" if not before or more else "died" if 0 < count < before <= count + died else "drift"
-    detail = f"{before} → {count}, not by us"
+    dead = f"; {died} lie there dead, by an error or a kill" if died and count < before else ""
+    detail = f"{before} → {count}, not by us{dead}"
     if what == "started":  # and whoever starts it may have more to start before it is too few
         state = _change(state, drift=None, started_at=state.started_at if more else now, repaired_at=now)
     if what == "drift" and policy.process is None:
