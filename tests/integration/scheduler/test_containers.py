@@ -66,13 +66,19 @@ async def watched(link: bus.Bus, folder: Path) -> AsyncIterator[tuple[Shop, port
 
 
 async def test_a_restart_by_somebody_else_is_no_other_number(link: bus.Bus, tmp_path: Path) -> None:
-    """In between docker shows the containers as ended."""
-    async with watched(link, tmp_path) as (shop, _, ear):
+    """In between docker shows the containers as ended. One that is stopped for longer, and started, ends the hold."""
+    async with watched(link, tmp_path) as (shop, target, ear):
         for _ in range(2):
             await shop("restart", "--timeout", "1", "web")
-        await shop("kill", "web")  # that they are gone is seen, in a moment
+        one = (await target.read())["web"].instances[0]
+        await containers.docker("stop", one.id)  # that it is gone is seen, in a moment
         await ear.until(lambda: ear.controls)
-    assert ear.controls == ["drift"]
+        await containers.docker("start", one.id)
+        await ear.until(lambda: len(ear.controls) == 2)
+        await stage.send(link, stage.command())
+        (outcome,) = await ear.until(lambda: ear.outcomes)
+    assert ear.controls == ["drift", "returned"]
+    assert (outcome.before, outcome.after, outcome.result) == (2, 3, "converged")
 
 
 async def test_down_and_up_again_by_somebody_else_holds_nothing_up(link: bus.Bus, tmp_path: Path) -> None:

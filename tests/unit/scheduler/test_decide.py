@@ -291,6 +291,31 @@ class TestDrift:
         assert [one.what for one in events if isinstance(one, messages.Control)] == [what]
         assert (found.drift is None, found.running is not None) == (what == "died", what == "died")
 
+    @pytest.mark.parametrize("counts", [(2, 3), (2, 1, 2, 3), (5, 3)])
+    def test_the_number_that_was_ours_ends_the_hold_whoever_sets_it_again(
+        self, counts: tuple[int, ...]
+    ) -> None:
+        found = blank(count=3)
+        for seconds, count in enumerate(counts):
+            assert found.drift or not seconds
+            found = turn.step(policy(), found, view(count), at(seconds))
+        assert (found.count, found.drift, found.former) == (3, None, None)
+        last = state.read(found.unsaid[-1])
+        assert isinstance(last, messages.Control)
+        assert (last.what, last.detail) == ("returned", f"{counts[-2]} → 3, not by us")
+
+    def test_one_that_died_and_is_started_again_holds_nothing_up(self) -> None:
+        found = turn.step(policy(), blank(count=3), view(2, died=1), NOW)
+        assert turn.step(policy(), found, view(3), at(60)).drift is None
+        assert turn.step(policy(), found, view(4), at(60)).drift, "that is another number"
+        assert turn.step(policy(), found, view(3), at(901)).drift, "it is forgotten"
+
+    def test_a_number_of_ours_replaces_the_one_before(self) -> None:
+        found = turn.step(policy(), blank(count=3), view(2), NOW)
+        found = turn.step(policy(), turn.take(policy(), found, command(**MANUAL), NOW), view(2), at(1))
+        found = turn.finish(found, outcome(found, 4))
+        assert turn.step(policy(), found, view(3), at(9)).drift
+
     def test_a_service_that_ended_whole_is_switched_off(self) -> None:
         found = turn.step(policy(), blank(count=2), view(0, died=2), NOW).drift
         assert found

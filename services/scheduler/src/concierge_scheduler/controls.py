@@ -19,7 +19,8 @@ def adopt(policy: settings.Service, state: State, count: int, now: datetime, die
 
     A process target belongs to us alone: there it is an instance that died. A service that comes up from nothing
     was started, and not scaled by somebody who knows better: what was left alone while it was down, as by
-    `docker compose down` and `up`, is no longer. What a late call of our own has done is undone.
+    `docker compose down` and `up`, is no longer. Nor is a number that is ours again: who stopped one and starts it has
+    no other number in mind. What a late call of our own has done is undone.
     `died`: so many lie there dead; where they are all that is missing, nobody scaled, and nothing is left alone.
     """
     if state.running or count == state.count or late.behind(policy, state, count, now):
@@ -28,17 +29,32 @@ def adopt(policy: settings.Service, state: State, count: int, now: datetime, die
     if before is None:
         return state
     more = before < count and state.started_at is not None and now < state.started_at + STARTING
-    what = "started" if not before or more else "died" if 0 < count < before <= count + died else "drift"
+    back = state.former is not None and now < state.former.until and count == state.former.count
+    what = "started" if not before or more else "returned" if back else _lost(before, count, died)
     dead = f"; {died} lie there dead, by an error or a kill" if died and count < before else ""
     detail = f"{before} → {count}, not by us{dead}"
     if what == "started":  # and whoever starts it may have more to start before it is too few
-        state = _change(state, drift=None, started_at=state.started_at if more else now, repaired_at=now)
-    if what == "drift" and policy.process is None:
-        until = now + timedelta(seconds=policy.drift_hold)
-        state = _change(state, drift=document.Hold(until=until, owner="drift", reason=detail))
+        state = _change(state, started_at=state.started_at if more else now, repaired_at=now)
+    if what in {"started", "returned"}:
+        state = _change(state, drift=None, former=None)
+    elif policy.process is None:
+        state = _leave(state, before, what, detail, now, now + timedelta(seconds=policy.drift_hold))
     cause = identity.derive(what, state.service, str(before), str(count), now.isoformat())
     control = messages.Control(service=state.service, what=what, detail=detail, correlation_id=cause, at=now)
     return document.say(state, control, cause)
+
+
+def _lost(before: int, count: int, died: int) -> str:
+    return "died" if 0 < count < before <= count + died else "drift"
+
+
+def _leave(state: State, before: int, what: str, detail: str, now: datetime, until: datetime) -> State:
+    """Keep the number that was ours, and hold what somebody else has set."""
+    known = state.former if state.former and now < state.former.until else None
+    state = _change(state, former=document.Former(count=known.count if known else before, until=until))
+    if what == "died":
+        return state
+    return _change(state, drift=document.Hold(until=until, owner="drift", reason=detail))
 
 
 def foresee(state: State, obstacle: str, now: datetime) -> State:

@@ -73,6 +73,14 @@ class Hold(_Part, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class Former(_Part, frozen=True, kw_only=True):
+    """The number that was ours, before somebody else changed it."""
+
+    count: int
+    until: datetime
+    """When it is forgotten."""
+
+
 class Step(_Part, frozen=True, kw_only=True):
     """A change of the number that has ended."""
 
@@ -156,6 +164,7 @@ class State(_Part, frozen=True, kw_only=True):
     """An operator's."""
     drift: Hold | None = None
     """Ours, after somebody else changed the count."""
+    former: Former | None = None
     started_at: datetime | None = None
     """When somebody last started it from nothing."""
     count: int | None = None

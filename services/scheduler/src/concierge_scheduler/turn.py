@@ -99,7 +99,7 @@ def finish(
     if change.verb:
         return document.say(_done(state, change, outcome, sized), outcome, outcome.id, change.id)
     left = outcome.after if count is None else count
-    state = late.note(_change(state, running=None, count=left), change, outcome.at, lasting)
+    state = late.note(_change(state, running=None, count=left, former=None), change, outcome.at, lasting)
     if left != change.before:
         step = document.Step(at=outcome.at, before=change.before, after=left)
         state = _change(state, steps=(*state.steps, step)[-_STEPS:])
