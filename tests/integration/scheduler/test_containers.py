@@ -94,12 +94,16 @@ async def test_down_and_up_again_by_somebody_else_holds_nothing_up(link: bus.Bus
     assert set(ear.controls[ear.controls.index("started") :]) == {"started"}
 
 
-async def test_one_task_of_a_swarm_is_restarted_alone(link: bus.Bus) -> None:
+async def test_one_task_of_a_swarm_is_restarted_alone_and_a_paused_rollout_is_left_alone(
+    link: bus.Bus,
+) -> None:
+    """A new number would carry the rollout on that has failed, to the task that still runs."""
     peer.need("swarm")
     name = f"ct{secrets.token_hex(4)}"
     services = {"web": stage.policy(name=name, converge=30.0)}
+    quick = ("--restart-delay", "10ms", "--update-delay", "20s", "--rollback-monitor", "100ms")
     async with (
-        containers.swarm([name], "--replicas", "2", "--restart-delay", "10ms") as place,
+        containers.swarm([name], "--replicas", "2", *quick) as place,
         swarm.open("shop", place, services, "") as target,
         stage.hearing(link) as ear,
         stage.keeping(link, target, services),
@@ -108,6 +112,20 @@ async def test_one_task_of_a_swarm_is_restarted_alone(link: bus.Bus) -> None:
         await stage.send(link, stage.command("restart", 0, arguments={"instance": first.name}))
         (outcome,) = await ear.until(lambda: ear.outcomes)
         left = {one.id for one in (await target.read())["web"].instances}
-    assert (outcome.result, outcome.detail) == ("converged", first.name)
-    assert len(left) == 2
-    assert left & {first.id, second.id} == {second.id}, "its neighbour runs on"
+        assert (outcome.result, outcome.detail) == ("converged", first.name)
+        assert len(left) == 2
+        assert left & {first.id, second.id} == {second.id}, "its neighbour runs on"
+
+        await containers.docker("service", "update", "--detach", "--quiet", "--args", "false", name)
+
+        async def paused() -> bool:
+            return bool((await target.read())["web"].stuck)
+
+        await containers.met(paused)
+        waits = await stage.send(link, stage.command())
+        await ear.until(lambda: ear.reasons(waits) == [("wait", "changing")])
+        assert left & {one.id for one in (await target.read())["web"].instances}, "one runs on"
+        assert f"docker service rollback {name}" in ear.decisions[-1].detail
+        await containers.docker("service", "rollback", "--detach", "--quiet", name)
+        await ear.until(lambda: len(ear.outcomes) == 2)
+    assert (ear.outcomes[1].wanted, ear.outcomes[1].result) == (3, "converged")

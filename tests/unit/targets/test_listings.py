@@ -124,9 +124,17 @@ def test_swarm_counts_what_goes_until_it_is_gone() -> None:
 
 
 def test_swarm_tells_a_rollout() -> None:
-    states = {"updating": True, "rollback_started": True, "completed": False, "paused": False, "": False}
+    states = {"updating": True, "rollback_started": True, "completed": False, "": False}
     for state, expected in states.items():
         assert tasks.observed("web", service(state=state), []).changing is expected
+
+
+def test_swarm_tells_a_rollout_that_stands_still_and_what_ends_it() -> None:
+    for state in ("paused", "rollback_paused"):
+        seen = tasks.observed("web", service(state=state), [])
+        assert seen.changing
+        assert "`docker service rollback shop_web`" in seen.stuck
+    assert tasks.observed("web", service(state="updating"), []).stuck == ""
 
 
 def test_swarm_tells_whose_number_it_is() -> None:

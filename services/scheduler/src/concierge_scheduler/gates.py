@@ -89,7 +89,8 @@ def changing(case: Case) -> Ruling:
     if running:
         return Ruling("wait", "changing", f"{running.words} is running")
     if case.view.observed and case.view.observed.changing:
-        return Ruling("wait", "changing", "a rollout is running", case.now + RECHECK)
+        said = case.view.observed.stuck or "a rollout is running"
+        return Ruling("wait", "changing", said, case.now + RECHECK)
     return Ruling(None, "changing", "nothing is under way")
 
 

@@ -31,6 +31,8 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """The number the endpoint itself strives for; compose: how many exist, not ended."""
     changing: bool = False
     """A rollout, or a change that has not settled."""
+    stuck: str = ""
+    """Why a rollout ends only when somebody ends it, and how; empty: it goes on, or there is none."""
     instances: tuple[Instance, ...] = ()
     intent: str = ""
     """Of the last `scale` that the endpoint took; empty: it keeps none."""

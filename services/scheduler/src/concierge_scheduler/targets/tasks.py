@@ -10,6 +10,8 @@ from concierge_scheduler.targets import port, preflight
 LABEL = "concierge.intent"
 """On the service itself, where it restarts no task: tells after a take-over what was done."""
 ROLLING = frozenset({"updating", "rollback_started"})
+PAUSED = frozenset({"paused", "rollback_paused"})
+"""By a failure. Every update of the service takes the rollout up again, also one of its number alone."""
 ENDED = frozenset({"Complete", "Shutdown", "Failed", "Rejected", "Orphaned", "Remove"})
 
 
@@ -93,6 +95,7 @@ class Spec(msgspec.Struct, frozen=True, rename="pascal"):
 
 class _Update(msgspec.Struct, frozen=True, rename="pascal"):
     state: str = ""
+    message: str = ""
 
 
 class Service(msgspec.Struct, frozen=True, rename="pascal"):
@@ -101,6 +104,20 @@ class Service(msgspec.Struct, frozen=True, rename="pascal"):
     id: str = msgspec.field(name="ID")
     spec: Spec
     update_status: _Update | None = None
+
+    @property
+    def rollout(self) -> str:
+        """Its state; empty: none was ever made, or the service has been updated since."""
+        return self.update_status.state if self.update_status else ""
+
+    @property
+    def stuck(self) -> str:
+        if self.update_status is None or self.rollout not in PAUSED:
+            return ""
+        return (
+            f"its rollout is paused ({self.update_status.message}), and a new number would take it up again: "
+            f"`docker service rollback {self.spec.name}`, or deploy what works"
+        )
 
 
 def observed(name: str, service: Service, tasks: Iterable[Task]) -> port.Observed:
@@ -114,7 +131,8 @@ def observed(name: str, service: Service, tasks: Iterable[Task]) -> port.Observe
     return port.Observed(
         service=name,
         wanted=replicated.replicas if replicated else len(instances),
-        changing=service.update_status is not None and service.update_status.state in ROLLING,
+        changing=service.rollout in ROLLING | PAUSED,
+        stuck=service.stuck,
         instances=instances,
         intent=(service.spec.labels or {}).get(LABEL, ""),
     )
