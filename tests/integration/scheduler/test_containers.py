@@ -1,10 +1,12 @@
 """Errands on real containers: what is proven is what the engine shows."""
 
+import asyncio
 import contextlib
 import functools
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from concierge_proto import bus, settings
 from concierge_scheduler.targets import compose, port, swarm
@@ -12,7 +14,7 @@ from tests import containers, peer
 from tests.integration.scheduler import stage
 
 ROOM = settings.Room(max_cpus=2.0, max_memory=settings.Size(512 * 1024**2))
-Shop = Callable[..., Awaitable[str]]
+Shop = Callable[..., Coroutine[Any, Any, str]]
 """Somebody else's `docker compose`, of the test's project."""
 LIMITS = "{{.HostConfig.NanoCpus}} {{.HostConfig.Memory}}"
 
@@ -56,7 +58,7 @@ async def watched(link: bus.Bus, folder: Path) -> AsyncIterator[tuple[Shop, port
     peer.need("docker")
     services = {"web": stage.policy(converge=30.0)}
     async with (
-        containers.compose(folder, {"web": {"scale": 2}}, ["web"]) as project,
+        containers.compose(folder, {"web": {"scale": 2, "init": False}}, ["web"]) as project,
         compose.open("shop", project, services, "") as target,
         stage.hearing(link) as ear,
         stage.keeping(link, target, services, watch=0.05),
@@ -65,19 +67,29 @@ async def watched(link: bus.Bus, folder: Path) -> AsyncIterator[tuple[Shop, port
         yield functools.partial(containers.docker, *words), target, ear
 
 
-async def test_a_restart_by_somebody_else_is_no_other_number(link: bus.Bus, tmp_path: Path) -> None:
-    """In between docker shows the containers as ended. One that is stopped for longer, and started, ends the hold."""
+async def test_what_somebody_else_does_and_what_is_no_other_number(link: bus.Bus, tmp_path: Path) -> None:
+    """During a restart docker shows containers as ended. One that is taken away and put back ends the hold.
+
+    While they are made anew a command waits, or it would take away what the other `up` works on.
+    """
     async with watched(link, tmp_path) as (shop, target, ear):
-        for _ in range(2):
-            await shop("restart", "--timeout", "1", "web")
+        await shop("restart", "--timeout", "1", "web")
         one = (await target.read())["web"].instances[0]
-        await containers.docker("stop", one.id)  # that it is gone is seen, in a moment
+        await containers.docker("rm", "--force", one.id)  # that it is gone is seen, in a moment
         await ear.until(lambda: ear.controls)
-        await containers.docker("start", one.id)
+        await shop("up", "--detach")
         await ear.until(lambda: len(ear.controls) == 2)
-        await stage.send(link, stage.command())
+        anew = asyncio.create_task(shop("up", "--detach", "--force-recreate", "--timeout", "4"))
+
+        async def changes() -> bool:
+            return (await target.read())["web"].changing
+
+        await containers.met(changes)
+        sent = await stage.send(link, stage.command())
+        await anew
         (outcome,) = await ear.until(lambda: ear.outcomes)
     assert ear.controls == ["drift", "returned"]
+    assert ear.reasons(sent) == [("wait", "changing"), ("act", "ok")]
     assert (outcome.before, outcome.after, outcome.result) == (2, 3, "converged")
 
 

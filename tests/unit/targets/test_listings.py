@@ -37,6 +37,22 @@ def test_compose_counts_a_container_and_the_one_made_in_its_place_once() -> None
     assert compose.observed("web", [old, one("shop-web-y", "running", "1", "1a")]).wanted == 2, "both run"
 
 
+@pytest.mark.parametrize(
+    ("state", "age", "changing"),
+    [
+        ("created", "Less than a second ago", True),
+        ("created", "59 seconds ago", True),
+        ("created", "About a minute ago", False),
+        ("running", "2 seconds ago", False),
+    ],
+)
+def test_compose_changes_while_a_container_is_made_in_another_s_place(
+    state: str, age: str, changing: bool
+) -> None:
+    new = msgspec.structs.replace(row("1a_shop-web-1", state), number="1", replaces="1a", age=age)
+    assert compose.observed("web", [row("shop-web-2"), new]).changing is changing
+
+
 def test_compose_tells_who_died_from_who_was_asked_to_end() -> None:
     ends = {"Exited (1)": 1, "Exited (137)": 1, "Exited (0)": 0, "Exited (143)": 0}
     for status, died in ends.items():

@@ -39,13 +39,15 @@ class Row(msgspec.Struct, frozen=True):
     """Compose's own, from 1; a container that is made in place of another has the other's."""
     replaces: str = ""
     """What this one is or was made in place of; empty when of nothing."""
+    age: str = ""
+    """Since it was made, in words."""
 
 
 ROW = (
     '{"id":{{json .ID}},"name":{{json .Names}},"state":{{json .State}},"status":{{json .Status}},'
     '"service":{{json (.Label "com.docker.compose.service")}},'
     '"number":{{json (.Label "com.docker.compose.container-number")}},'
-    '"replaces":{{json (.Label "com.docker.compose.replace")}}}'
+    '"replaces":{{json (.Label "com.docker.compose.replace")}},"age":{{json .RunningFor}}}'
 )
 
 
@@ -186,14 +188,18 @@ def observed(service: str, rows: Collection[Row]) -> port.Observed:
     """Return the service as its containers show it; what has ended takes up no room.
 
     `docker compose up` makes the new container while the old one still stops: that is one instance, not two.
-    What ended just now may be restarted by somebody: it is there, and does not run.
+    What ended just now may be restarted by somebody: it is there, and does not run. One that has waited for a minute
+    to be started was left by an `up` that was cut off: that is no change which anybody should wait for.
     """
     ended = [row for row in rows if row.state in ENDED and not _just_now(row)]
     there = sorted((row for row in rows if row not in ended), key=lambda row: (len(row.name), row.name))
     firm = {row.number for row in there if not _waits(row)}
     instances = tuple(_instance(row) for row in there if not (_waits(row) and row.number in firm))
     died = sum(1 for row in ended if row.state in DIED and not row.status.startswith(TOLD))
-    return port.Observed(service=service, wanted=len(instances), instances=instances, died=died)
+    changing = any(_waits(row) and "second" in row.age for row in there)
+    return port.Observed(
+        service=service, wanted=len(instances), changing=changing, instances=instances, died=died
+    )
 
 
 def _waits(row: Row) -> bool:
