@@ -92,6 +92,20 @@ async def test_a_race_with_somebody_is_mended_by_the_next_call(
         await insisted(shop, 1)
 
 
+async def test_fewer_take_away_first_what_does_not_run(shop: port.Target) -> None:
+    """Compose alone takes the highest numbers, also where those are all that run."""
+    await shop.scale("web", 4, "out")
+    dead, paused, *well = (await containers.until(shop, "web", 4)).instances
+    await containers.docker("kill", dead.id)
+    await containers.docker("pause", paused.id)
+    ids = {one.id for one in well}
+    for count in (2, 1):
+        await shop.read()
+        await shop.scale("web", count, "in")
+        ids &= {one.id for one in (await containers.until(shop, "web", count)).instances}
+        assert len(ids) == count
+
+
 async def test_a_container_that_is_run_once_is_no_instance(
     shop: port.Target, project: settings.Target
 ) -> None:

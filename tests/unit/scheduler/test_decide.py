@@ -310,6 +310,10 @@ class TestDrift:
         assert turn.step(policy(), found, view(4), at(60)).drift, "that is another number"
         assert turn.step(policy(), found, view(3), at(901)).drift, "it is forgotten"
 
+    def test_a_death_gives_no_number_back(self) -> None:
+        found = turn.step(policy(), blank(count=2), view(3), NOW)
+        assert turn.step(policy(), found, view(2, died=1), at(60)).drift, "three is somebody's number still"
+
     def test_a_number_of_ours_replaces_the_one_before(self) -> None:
         found = turn.step(policy(), blank(count=3), view(2), NOW)
         found = turn.step(policy(), turn.take(policy(), found, command(**MANUAL), NOW), view(2), at(1))

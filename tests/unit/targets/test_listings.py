@@ -53,6 +53,19 @@ def test_compose_changes_while_a_container_is_made_in_another_s_place(
     assert compose.observed("web", [row("shop-web-2"), new]).changing is changing
 
 
+@pytest.mark.parametrize(
+    ("count", "gone"),
+    [(5, []), (4, ["dead"]), (3, ["dead", "paused"]), (2, ["dead", "paused", "sick"])],
+)
+def test_compose_takes_away_first_what_is_not_well(count: int, gone: list[str]) -> None:
+    rows = [row("paused", "paused"), row("sick", status="Up 2 hours (unhealthy)"), row("dead", "exited")]
+    rows += [row("well"), row("fit")]
+    assert [one.name for one in compose.surplus(rows, count)] == gone
+    assert [one.name for one in compose.surplus(rows, 0)] == ["dead", "paused", "sick"], (
+        "the others are compose's"
+    )
+
+
 def test_compose_tells_who_died_from_who_was_asked_to_end() -> None:
     ends = {"Exited (1)": 1, "Exited (137)": 1, "Exited (0)": 0, "Exited (143)": 0}
     for status, died in ends.items():

@@ -30,7 +30,8 @@ def adopt(policy: settings.Service, state: State, count: int, now: datetime, die
         return state
     more = before < count and state.started_at is not None and now < state.started_at + STARTING
     back = state.former is not None and now < state.former.until and count == state.former.count
-    what = "started" if not before or more else "returned" if back else _lost(before, count, died)
+    lost = 0 < count < before <= count + died
+    what = "started" if not before or more else "died" if lost else "returned" if back else "drift"
     dead = f"; {died} lie there dead, by an error or a kill" if died and count < before else ""
     detail = f"{before} → {count}, not by us{dead}"
     if what == "started":  # and whoever starts it may have more to start before it is too few
@@ -42,10 +43,6 @@ def adopt(policy: settings.Service, state: State, count: int, now: datetime, die
     cause = identity.derive(what, state.service, str(before), str(count), now.isoformat())
     control = messages.Control(service=state.service, what=what, detail=detail, correlation_id=cause, at=now)
     return document.say(state, control, cause)
-
-
-def _lost(before: int, count: int, died: int) -> str:
-    return "died" if 0 < count < before <= count + died else "drift"
 
 
 def _leave(state: State, before: int, what: str, detail: str, now: datetime, until: datetime) -> State:

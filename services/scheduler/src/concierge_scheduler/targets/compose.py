@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import math
 import re
 import time
@@ -13,6 +14,8 @@ import msgspec
 
 from concierge_proto import settings
 from concierge_scheduler.targets import docker, found, port, preflight
+
+log = logging.getLogger(__name__)
 
 ENDED = frozenset({"exited", "dead", "removing"})
 DIED = frozenset({"exited", "dead"})
@@ -82,6 +85,8 @@ class Compose:
         self._engine: _Engine | None = None
         self._known: tuple[float, _File] | None = None
         self._written = found.Written(target)
+        self._rows: list[Row] = []
+        """Of the last listing."""
         self._one_by_one: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def identity(self) -> str:
@@ -93,9 +98,9 @@ class Compose:
         project = f"label=com.docker.compose.project={await self._named()}"
         once = "label=com.docker.compose.oneoff=False"  # not what `compose run` started
         listing = ("ps", "--all", "--no-trunc", "--filter", project, "--filter", once, "--format", ROW)
-        rows = await self._client.rows(Row, *listing)
+        self._rows = await self._client.rows(Row, *listing)
         return {
-            ours: observed(ours, [row for row in rows if row.service == theirs])
+            ours: observed(ours, [row for row in self._rows if row.service == theirs])
             for ours, theirs in self._client.names.items()
         }
 
@@ -107,10 +112,20 @@ class Compose:
         """
         theirs = self._client.called(service)
         async with self._one_by_one[theirs]:
+            await self._clear([row for row in self._rows if row.service == theirs], count)
             await self._client.compose(
                 *("up", "--detach", "--scale", f"{theirs}={count}", "--no-recreate", "--no-deps"),
                 *("--no-build", "--quiet-pull", "--pull", "never", theirs),
             )
+
+    async def _clear(self, rows: Collection[Row], count: int) -> None:
+        """Take away first what is ill and too many: compose would take the highest numbers, and start a dead one."""
+        gone = surplus(rows, count)
+        if polite := [row.id for row in gone if row.state == "running"]:
+            await self._client.call("stop", *polite)
+        if gone:
+            log.info("%s: taken away, for they are not well: %s", self.name, [row.name for row in gone])
+            await self._client.call("rm", "--force", *(row.id for row in gone))
 
     async def act(self, service: str, deed: port.Deed) -> None:
         """Act on the containers themselves: what is in the file stays, and counts for those that come later."""
@@ -200,6 +215,17 @@ def observed(service: str, rows: Collection[Row]) -> port.Observed:
     return port.Observed(
         service=service, wanted=len(instances), changing=changing, instances=instances, died=died
     )
+
+
+def surplus(rows: Collection[Row], count: int) -> list[Row]:
+    """Return what is too many for this number and is not well, what has ended first."""
+    ill = [row for row in rows if row.state != "removing" and not _well(row)]
+    worst = sorted(ill, key=lambda row: row.state not in DIED)
+    return worst[: max(0, len(rows) - count)]
+
+
+def _well(row: Row) -> bool:
+    return row.state == "running" and not row.status.endswith(ILL)
 
 
 def _waits(row: Row) -> bool:
