@@ -32,6 +32,12 @@ class Daemon:
         variables = dict(word.split("=", 1) for word in _words(first, "environ"))
         os.kill(first, signal.SIGKILL)
         await containers.met(self._away)
+        try:
+            await self._again(command, variables)
+        except process.Unavailable:  # it gives its containerd 15 s, which are few on a busy machine
+            await self._again(command, variables)
+
+    async def _again(self, command: list[str], variables: dict[str, str]) -> None:
         for left in ("docker.sock", "docker.pid"):
             (self._room / left).unlink(missing_ok=True)
         daemon = await process.start(self._stack, command, self._room / "again.log", env=variables)

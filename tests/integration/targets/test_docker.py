@@ -30,7 +30,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
 
 
 async def true(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(6):
+    async with asyncio.timeout(30):
         while True:
             if condition():
                 return
