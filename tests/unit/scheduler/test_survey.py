@@ -51,3 +51,21 @@ async def test_a_failure_is_shared_too_and_then_forgotten() -> None:
     assert survey.last is None
     target.failing = None
     assert (await survey.read()) == survey.last
+
+
+async def test_a_listing_that_was_cut_off_answers_nobody() -> None:
+    target = Slow()
+    survey = Survey(target)
+    first = asyncio.create_task(survey.read())
+    while not target.reads:
+        await asyncio.sleep(0)
+    target.counts["web"] = 3
+    gone, later = (asyncio.create_task(survey.read()) for _ in range(2))
+    await asyncio.sleep(0)
+    target.go.release()
+    await first
+    while target.reads < 2:
+        await asyncio.sleep(0)
+    gone.cancel()
+    target.go.release()
+    assert (await later)["web"].wanted == 3

@@ -15,6 +15,7 @@ class Survey:
         self._target = target
         self._reading = asyncio.Lock()
         self._begun = 0
+        self._ended = 0
         self._found: Sight | errors.ConciergeError = errors.Temporary("not read yet")
 
     @property
@@ -26,9 +27,10 @@ class Survey:
         """Return a listing that began after this call; raises what the target raises."""
         begun = self._begun
         async with self._reading:
-            if self._begun == begun:
+            if self._ended <= begun:  # one that was cut off has shown nothing
                 self._begun += 1
                 await self._look()
+                self._ended = self._begun
         if isinstance(self._found, errors.ConciergeError):
             raise self._found
         return self._found
