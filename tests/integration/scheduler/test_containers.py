@@ -141,3 +141,22 @@ async def test_one_task_of_a_swarm_is_restarted_alone_and_a_paused_rollout_is_le
         await containers.docker("service", "rollback", "--detach", "--quiet", name)
         await ear.until(lambda: len(ear.outcomes) == 2)
     assert (ear.outcomes[1].wanted, ear.outcomes[1].result) == (3, "converged")
+
+
+async def test_an_instance_that_dies_meanwhile_is_not_waited_for(link: bus.Bus, tmp_path: Path) -> None:
+    """It is named at once, not after `converge`: Docker does not start it again."""
+    peer.need("docker")
+    services = {"web": stage.policy(resize=ROOM, converge=600.0, settle=30.0)}
+    async with (
+        containers.compose(tmp_path, {"web": {"scale": 2}}, ["web"]) as project,
+        compose.open("shop", project, services, "") as target,
+        stage.hearing(link) as ear,
+        stage.keeping(link, target, services, watch=0.2),
+    ):
+        first, _ = (await target.read())["web"].instances
+        await stage.send(link, stage.command("resize", 0, arguments={"cpus": "0.5"}))
+        await ear.until(lambda: ear.acts)
+        await containers.docker("kill", first.id)
+        (outcome,) = await ear.until(lambda: ear.outcomes)
+    assert (outcome.result, outcome.after) == ("partial", 1)
+    assert f"{first.name} died, and Docker does not start it again" in outcome.detail

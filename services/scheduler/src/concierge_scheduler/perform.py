@@ -2,6 +2,7 @@
 
 restart: one instance after the other, each only when the one before is well again ──▶ converged
          │ one does not come back within `converge`                                ──▶ partial | timed_out
+         │ one dies, and nobody starts it again                                    ──▶ partial
          └ the endpoint refuses                                                    ──▶ failed
 """
 
@@ -42,6 +43,8 @@ class Performance:
         self._policy = policy
         self._change = change
         self._reached: list[port.Instance] = []
+        self._died = 0
+        """So many lay there dead before it."""
         everyone = self._replaces and "instance" not in change.arguments
         self._leaving = set(change.ids if everyone else ())
         """Ids of those that others must replace."""
@@ -67,6 +70,7 @@ class Performance:
         observed = await self._look()
         if observed is None:
             raise _Trouble("failed", "the target could not be read, or the service is gone")
+        self._died = observed.died
         if resumed and self._done(observed):
             await self._proven(observed.wanted)
             return
@@ -123,6 +127,8 @@ class Performance:
             steadiness.note(observed if good else None, asked, now)
             if steadiness.since is not None and now - steadiness.since >= self._policy.settle:
                 return
+            if observed and observed.died > self._died:
+                raise _Trouble("partial", self._death(observed, count))
             if now >= deadline:
                 raise _Trouble("timed_out", _shortfall(observed, count))
             await asyncio.sleep(_LOOK)
@@ -131,6 +137,10 @@ class Performance:
         if {one.id for one in observed.instances} & self._leaving:
             return False
         return not observed.changing and observed.settled == observed.present == observed.wanted >= count
+
+    def _death(self, observed: port.Observed, count: int) -> str:
+        missing = sorted({*self._change.names} - {one.name for one in observed.instances})
+        return f"{', '.join(missing) or 'one'} died, and Docker does not start it again; {_shortfall(observed, count)}"
 
     async def _look(self) -> port.Observed | None:
         try:
