@@ -4,6 +4,7 @@ import asyncio
 import time
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
@@ -41,3 +42,32 @@ async def test_new_secrets_count_and_old_ones_end(
         (tmp_path / "key").write_bytes(new)
         await until(client, old, 401)
         assert await status(client, new) == 202
+
+
+async def ask(client: house.Client, path: str, token: str) -> httpx.Response:
+    return await client.http.get(path, headers={"authorization": f"Bearer {token}"})
+
+
+async def until_asked(client: house.Client, path: str, token: str, wanted: int) -> None:
+    async with asyncio.timeout(30):
+        while (await ask(client, path, token)).status_code != wanted:
+            await asyncio.sleep(0.1)
+
+
+async def test_operators_and_pingers_are_followed_too(link: bus.Bus, tmp_path: Path) -> None:
+    (tmp_path / "ping").write_text("old-ping")
+    config = house.configuration(tmp_path, ping_token_file=str(tmp_path / "ping"))
+    services, pinged = "/v1/services", "/v1/ping/nobody/x"
+    async with house.serving(config, link) as client:
+        (tmp_path / "ann").write_text("new-ann\ntoken-of-ann")
+        await until_asked(client, services, "new-ann", 200)
+        assert (await ask(client, services, "token-of-ann")).status_code == 200
+        (tmp_path / "ann").write_text("new-ann")
+        (tmp_path / "bob").unlink()
+        await until_asked(client, services, "token-of-ann", 401)
+        assert (await ask(client, services, "token-of-bob")).status_code == 200, (
+            "what counted goes on counting"
+        )
+        (tmp_path / "ping").write_text("new-ping")
+        await until_asked(client, pinged, "new-ping", 404)
+        assert (await ask(client, pinged, "old-ping")).status_code == 401

@@ -166,3 +166,15 @@ async def test_alone_it_says_in_one_sentence_why_not(
     last = said.strip().splitlines()[-1]
     assert last.startswith(b"concierge-gateway: ")
     assert complaint in last
+
+
+async def test_probes_answer_head_too(client: house.Client) -> None:
+    for path in ("/healthz", "/readyz"):
+        answer = await client.http.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+async def test_nobody_is_sent_on_to_another_address(client: house.Client) -> None:
+    answer = await client.http.post("/webhooks/own/", content=b"{}")
+    assert answer.status_code == 404
+    assert "location" not in answer.headers

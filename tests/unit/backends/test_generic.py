@@ -107,3 +107,9 @@ def test_garbage_is_malformed(garbage: bytes) -> None:
 def test_any_bytes_are_read_or_malformed(data: bytes) -> None:
     with contextlib.suppress(errors.Malformed):
         webhook.read(data, "script", NOW)
+
+
+def test_of_a_key_that_stands_twice_the_last_counts() -> None:
+    body = b'{"event_id": "a", "event_id": "b", "status": "resolved", "status": "problem", "action": "x", "action": "y"}'
+    (found,) = webhook.read(body, "own", datetime.now(UTC))
+    assert (found.event_id, found.status, found.action) == ("b", "problem", "y")

@@ -63,6 +63,7 @@ def build(doors: Doors, link: bus.Bus, book: ledger.Ledger, sources: list[str]) 
         description="Webhooks in, commands out. 2xx means stored, and only that.",
         docs_url=None,  # its page would load scripts from the network
         redoc_url=None,
+        redirect_slashes=False,  # behind a proxy it would send a proof on over plain http
     )
     app.add_exception_handler(HTTPException, _refuse)
     _add_webhooks(app, doors.webhooks, sources)
@@ -113,10 +114,12 @@ def _add_ping(app: fastapi.FastAPI, pinger: pings.Pings) -> None:
 
 
 def _add_probes(app: fastapi.FastAPI, lacking: Callable[[], str]) -> None:
+    @app.head("/healthz", include_in_schema=False)  # what `wget --spider` and balancers ask with
     @app.get("/healthz", response_class=PlainTextResponse, summary="Alive")
     async def healthz() -> Response:
         return PlainTextResponse("ok\n")
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get(
         "/readyz",
         response_class=PlainTextResponse,

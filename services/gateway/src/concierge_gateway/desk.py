@@ -51,13 +51,13 @@ class Desk:
     def __init__(self, config: settings.Settings, link: bus.Bus) -> None:
         self._config = config
         self._link = link
-        self._operators = operators.Operators(config)
+        self.operators = operators.Operators(config)
 
     async def answer(self, request: Request, work: Callable[[asked.Asked], Awaitable[Response]]) -> Response:
         """Do some work for whoever asks; never raises."""
         try:
             headers = intake.head(request)
-            ask = asked.Asked(request, headers, self._operators.find(headers))
+            ask = asked.Asked(request, headers, self.operators.find(headers))
             if not self._link.connected:
                 raise answers.later(503, "NATS is away")
             return await work(ask)

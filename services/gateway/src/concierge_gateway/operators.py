@@ -1,11 +1,12 @@
 """Who uses the API: a token names an operator, and the operator's role says what may be done."""
 
+import functools
 import hashlib
 import hmac
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from concierge_gateway import answers
+from concierge_gateway import answers, renewal
 from concierge_proto import errors, settings
 
 
@@ -36,10 +37,22 @@ class Operators:
     """Everybody in `[gateway.operators]`."""
 
     def __init__(self, config: settings.Settings) -> None:
-        self._tokens = [
-            (_digest(token), Operator(name, found))
-            for name, found in config.gateway.operators.items()
-            for token in _tokens(name, found)
+        self._operators = [Operator(name, found) for name, found in config.gateway.operators.items()]
+        self._tokens = {operator.name: _digests(operator) for operator in self._operators}
+
+    def renew(self, operator: Operator) -> None:
+        """Believe what stands in the operator's file now, and nothing else; raises Permanent, and then changes nothing."""
+        self._tokens[operator.name] = _digests(operator)
+
+    def followed(self) -> list[renewal.Followed]:
+        """Return every operator's file."""
+        return [
+            renewal.Followed(
+                f"operator {operator.name}",
+                (operator.settings.token_file,),
+                functools.partial(self.renew, operator),
+            )
+            for operator in self._operators
         ]
 
     def find(self, headers: Mapping[str, str]) -> Operator:
@@ -51,7 +64,12 @@ class Operators:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         given = _digest(token.strip() if scheme.lower() == "bearer" else "")
         # every token is compared, so that time says nothing about which one matched
-        found = [operator for known, operator in self._tokens if hmac.compare_digest(given, known)]
+        found = [
+            operator
+            for operator in self._operators
+            for known in self._tokens[operator.name]
+            if hmac.compare_digest(given, known)
+        ]
         if not found:
             said = (
                 "the token is none of the active ones"
@@ -62,12 +80,13 @@ class Operators:
         return found[0]
 
 
-def _tokens(name: str, found: settings.Operator) -> list[str]:
+def _digests(operator: Operator) -> list[bytes]:
+    name, found = operator
     tokens = settings.read_secret(found.token_file, f"gateway.operators.{name}.token_file")
     for service in found.services:
         if not service:
             raise errors.Permanent(f"gateway.operators.{name}.services: an empty name")
-    return tokens
+    return [_digest(token) for token in tokens]
 
 
 def _digest(token: str) -> bytes:

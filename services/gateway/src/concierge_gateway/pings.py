@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from concierge_backends.zabbix import names
-from concierge_gateway import answers, authenticate, intake, metrics, rate
+from concierge_gateway import answers, authenticate, intake, metrics, rate, renewal
 from concierge_proto import bus, codec, errors, messages, settings, subjects
 
 RATE = 500.0
@@ -27,7 +27,8 @@ class Pings:
     def __init__(self, config: settings.Settings, link: bus.Bus) -> None:
         self._config = config
         self._link = link
-        self._guard = _guard(config.gateway.ping_token_file)
+        self._file = config.gateway.ping_token_file
+        self._guard = authenticate.Guard((), self._tokens(), 0) if self._file else None
         self._bucket = rate.Bucket(RATE)
         self._in_hand = 0
 
@@ -86,8 +87,15 @@ class Pings:
         if missing > 0:
             raise answers.later(503, "the bus came back a moment ago: couriers may not have yet", missing)
 
+    def followed(self) -> list[renewal.Followed]:
+        """Return the file of its token, if it has one."""
+        return (
+            [renewal.Followed("gateway.ping_token_file", (self._file,), self._renew)] if self._guard else []
+        )
 
-def _guard(token_file: str) -> authenticate.Guard | None:
-    if not token_file:
-        return None
-    return authenticate.Guard((), settings.read_secret(token_file, "gateway.ping_token_file"), 0)
+    def _renew(self) -> None:
+        if self._guard:
+            self._guard.renew((), self._tokens())
+
+    def _tokens(self) -> list[str]:
+        return settings.read_secret(self._file, "gateway.ping_token_file")

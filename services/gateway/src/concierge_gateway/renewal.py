@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from concierge_gateway import authenticate, sources
 from concierge_proto import errors
 
 log = logging.getLogger(__name__)
@@ -17,30 +17,38 @@ Mark = tuple[int, int, int]
 """Of a file: when it was changed (ns), its bytes, its inode."""
 
 
-async def run(known: Mapping[str, sources.Source], secrets: Mapping[str, list[str]]) -> None:
+class Followed(NamedTuple):
+    """Somebody whose secrets stand in files."""
+
+    who: str
+    paths: Sequence[str]
+    """Empty ones are none."""
+    renew: Callable[[], None]
+    """Reads them again; raises Permanent where it can't, and then changes nothing."""
+
+    def marks(self) -> list[Mark | None]:
+        return [mark(path) for path in self.paths if path]
+
+
+async def run(followed: Sequence[Followed]) -> None:
     """Look for ever. A file that can't be read any more changes nothing: the secrets that counted go on counting."""
-    marks = {name: _marks(source) for name, source in known.items()}
+    marks = [each.marks() for each in followed]
     while True:
         await asyncio.sleep(PERIOD)
-        for name, source in known.items():
-            found = _marks(source)
-            if found != marks[name]:
-                marks[name] = found
-                _renew(source, secrets.get(name, []))
+        for number, each in enumerate(followed):
+            found = each.marks()
+            if found != marks[number]:
+                marks[number] = found
+                _renew(each)
 
 
-def _renew(source: sources.Source, secrets: list[str]) -> None:
+def _renew(each: Followed) -> None:
     try:
-        keys, tokens = authenticate.proofs(source.name, source.settings, secrets)
+        each.renew()
     except errors.Permanent as error:
         log.error("%s; the secrets that counted go on counting", error)
         return
-    source.guard.renew(keys, tokens)
-    log.info("source %s: %d keys and %d tokens count from now on", source.name, len(keys), len(tokens))
-
-
-def _marks(source: sources.Source) -> list[Mark | None]:
-    return [mark(path) for path in (source.settings.secret_file, source.settings.token_file) if path]
+    log.info("%s: what stands in its files now counts, and nothing else", each.who)
 
 
 def mark(path: str) -> Mark | None:

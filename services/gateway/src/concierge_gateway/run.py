@@ -58,6 +58,11 @@ async def run(
     book = ledger.Ledger()
     receiver = webhooks.Webhooks(config, known, publish.Shelf(link), book)
     doors = app.Doors(receiver, pings.Pings(config, link), desk.Desk(config, link))
+    followed = [
+        *sources.followed(known, secrets or {}),
+        *doors.desk.operators.followed(),
+        *doors.pings.followed(),
+    ]
     server = _Server(
         uvicorn.Config(
             app.Front(doors, link, book, list(known)),
@@ -84,7 +89,7 @@ async def run(
         group = await stack.enter_async_context(asyncio.TaskGroup())
         beside = [
             group.create_task(_repair(catalogue, repair.Repair(config, link, book, receiver, problems))),
-            group.create_task(renewal.run(known, secrets or {})),
+            group.create_task(renewal.run(followed)),
             group.create_task(catalogue.run(link)),
         ]
         if server.config.ssl:

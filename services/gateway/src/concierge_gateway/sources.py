@@ -1,11 +1,12 @@
 """One door a source: who is believed there, how often it may speak, and how its words are read."""
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import NamedTuple
 
 from concierge_backends import port, registry
-from concierge_gateway import authenticate, rate
+from concierge_gateway import authenticate, rate, renewal
 from concierge_proto import errors, settings
 
 
@@ -46,6 +47,22 @@ def _build(name: str, source: settings.Source, secrets: list[str], monitoring: s
         rate.Bucket(source.rate),
         registry.source(name, source, monitoring),
     )
+
+
+def followed(known: Mapping[str, Source], secrets: Mapping[str, list[str]]) -> list[renewal.Followed]:
+    """Return every source's files; `secrets`: HMAC secrets that stand in no file."""
+    return [
+        renewal.Followed(
+            f"source {name}",
+            (source.settings.secret_file, source.settings.token_file),
+            functools.partial(_renew, source, secrets.get(name, [])),
+        )
+        for name, source in known.items()
+    ]
+
+
+def _renew(source: Source, secrets: list[str]) -> None:
+    source.guard.renew(*authenticate.proofs(source.name, source.settings, secrets))
 
 
 _ASKABLE: dict[str, Callable[[settings.Monitoring], bool]] = {
