@@ -71,6 +71,18 @@ async def alert(manager: httpx.AsyncClient, name: str, began: datetime, *, over:
     (await manager.post("/api/v2/alerts", json=[told])).raise_for_status()
 
 
+async def silence(manager: httpx.AsyncClient, name: str) -> None:
+    now = datetime.now(UTC)
+    told = {
+        "matchers": [{"name": "test", "value": name, "isRegex": False}],
+        "startsAt": now.isoformat(),
+        "endsAt": (now + timedelta(minutes=1)).isoformat(),
+        "createdBy": "test",
+        "comment": "test",
+    }
+    (await manager.post("/api/v2/silences", json=told)).raise_for_status()
+
+
 async def until(client: house.Client, count: int) -> list[str]:
     """Return the verbs once that many commands are stored."""
     async with asyncio.timeout(30):
@@ -117,3 +129,19 @@ async def test_what_it_lists_is_what_it_told(
         await alert(manager, name, began, over=True)
         await until(client, 2)
         assert told.id not in {found.id for found in await backend.problems("am")}
+
+
+async def test_what_is_silenced_stays_in_the_list(manager: httpx.AsyncClient, name: str) -> None:
+    monitoring = settings.Monitoring(
+        prometheus=settings.Prometheus(alertmanager_url=os.environ["PEER_ALERTMANAGER_URL"])
+    )
+    async with registry.open_backend("prometheus", settings.Settings(monitoring=monitoring)) as backend:
+
+        async def verdicts() -> list[str]:
+            return [found.verdict for found in await backend.problems("am") if found.tags.get("test") == name]
+
+        await alert(manager, name, datetime.now(UTC) - timedelta(seconds=1))
+        await silence(manager, name)
+        async with asyncio.timeout(30):
+            while await verdicts() != ["suppressed"]:
+                await asyncio.sleep(0.05)

@@ -193,7 +193,7 @@ async def test_repeat_every_steps_while_a_problem_stays_open(start: Start, store
     level.away = False
     level.open.clear()
     await gateway.look(after=200)
-    await gateway.look(after=300)
+    await gateway.look(after=400)
     assert await verbs(stored) == ["scale_out", "scale_out", "release"]
 
 

@@ -94,15 +94,13 @@ class Backend:
         await self._send("PUT", f"{_group(event.service)}/part/scaling", exposition.outcome(event))
 
     async def problems(self, source: str) -> list[messages.Trigger]:
-        """Ask Alertmanager for what fires and is neither silenced nor inhibited."""
+        """Ask Alertmanager for what fires; what is silenced or inhibited is not over, and says that it is suppressed."""
         if not self._where.alertmanager_url:
             raise errors.Permanent(
                 "monitoring.prometheus.alertmanager_url is not set: nobody to ask for open problems"
             )
         url = f"{self._where.alertmanager_url.rstrip('/')}/api/v2/alerts"
-        answer = await self._request(
-            "GET", url, params={"active": "true", "silenced": "false", "inhibited": "false"}
-        )
+        answer = await self._request("GET", url)
         return webhook.listed(answer.content, source, datetime.now(UTC))
 
     def _late(self, key: str, snapshot: messages.Snapshot) -> str:

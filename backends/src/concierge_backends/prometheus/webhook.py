@@ -38,6 +38,18 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return self.annotations.get(name) or self.labels.get(name, "")
 
 
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What Alertmanager does about an alert."""
+
+    state: str = "active"
+
+
+class Listed(Alert, frozen=True, kw_only=True, rename="camel"):
+    """An alert in the list."""
+
+    status: State = State()
+
+
 class Told(Alert, frozen=True, kw_only=True, rename="camel"):
     """An alert in a notification."""
 
@@ -70,8 +82,14 @@ def told(alert: Told, source: str, received_at: datetime, note: str) -> messages
 
 
 def listed(body: bytes, source: str, now: datetime) -> list[messages.Trigger]:
-    """Return the alerts of `/api/v2/alerts`, as the webhook would have told them."""
-    return [_trigger(alert, source, now, True, "") for alert in codec.decode(list[Alert], body)]  # noqa: FBT003
+    """Return the alerts of `/api/v2/alerts`, as the webhook would have told them; silenced ones say so."""
+    return [
+        msgspec.structs.replace(
+            _trigger(alert, source, now, True, ""),  # noqa: FBT003
+            verdict="suppressed" if alert.status.state == "suppressed" else "",
+        )
+        for alert in codec.decode(list[Listed], body)
+    ]
 
 
 def _trigger(alert: Alert, source: str, now: datetime, firing: bool, note: str) -> messages.Trigger:  # noqa: FBT001

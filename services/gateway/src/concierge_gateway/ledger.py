@@ -56,7 +56,7 @@ class Ledger:
 
     def note(self, trigger: messages.Trigger) -> None:
         """Take in a stored trigger; once or twice is the same."""
-        if trigger.verdict in _SIDE:
+        if trigger.verdict in _SIDE and not self._ends(trigger):
             return
         found = self.problems.setdefault(trigger.problem, Problem(trigger, trigger.received_at))
         found.closed = found.closed or trigger.status == "resolved"
@@ -64,6 +64,11 @@ class Ledger:
         if trigger.received_at >= found.trigger.received_at:  # the log is read again behind our back
             found.repaired = trigger.step == steps.REPAIRED and trigger.verdict == "command"
             found.trigger = trigger
+
+    def _ends(self, trigger: messages.Trigger) -> bool:
+        """Return whether it is the end of a problem that was served, of a service that has gone since."""
+        gone = trigger.verdict in {"unknown_service", "not_allowed"} and trigger.status == "resolved"
+        return gone and trigger.problem in self.problems
 
     def open(self, source: str) -> list[Problem]:
         """Return the problems of a source that were acted upon and have not closed."""

@@ -58,6 +58,11 @@ class Shelf:
             metrics.COMMANDS.labels(judged.command.service, judged.command.verb).inc()
         return kept
 
+    async def became(self, name: str) -> str:
+        """Return the verdict on the trigger of that id, whoever stored it; "" where nobody did. Raises Temporary."""
+        found = await self._seen.get(name)
+        return _unpack(found.value).verdict if found else ""
+
     async def _claim(self, fresh: Claim) -> Kept:
         value = _pack(fresh)
         try:

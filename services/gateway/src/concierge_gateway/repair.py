@@ -14,8 +14,9 @@ log = logging.getLogger(__name__)
 
 PERIOD = 60.0
 """Seconds between two looks; shorter where a rule's `repeat_every` is."""
-GRACE = timedelta(seconds=30)
-"""A webhook gets this long before its problem is looked after here."""
+ABSENCE = {"alertmanager": timedelta(seconds=150)}
+"""How long a problem must be missing from the list before it is over: an Alertmanager that has started knows nothing
+until Prometheus has told it again, each `resend-delay` (1 min) and evaluation."""
 _PATIENCE = 20.0
 """Seconds for a monitoring system's list."""
 
@@ -36,6 +37,10 @@ class Repair:
         self._book = book
         self._receiver = receiver
         self._problems = problems
+        self._missing: dict[str, dict[str, datetime]] = {}
+        """By source: open problems that it does not list any more, and since when."""
+        self._full: set[str] = set()
+        """Services that took no more in this look: they must not keep it from the others."""
 
     async def run(self) -> None:
         """Look for ever; the log first, since nothing can be judged before it is read."""
@@ -50,30 +55,33 @@ class Repair:
 
     async def look(self, now: datetime) -> None:
         """Look once at every source."""
+        self._full.clear()
         for source in self._config.gateway.sources:
+            if source not in self._problems:
+                await self._step(source, now, None)
+                continue
             listed = await self._ask(source)
             if listed is not None:
                 await self._open(source, listed, now)
                 await self._close(source, {trigger.problem for trigger in listed}, now)
-            if listed is not None or source not in self._problems:
-                await self._step(source, now)
+                await self._step(source, now, {trigger.problem for trigger in listed if not trigger.verdict})
 
     async def _ask(self, source: str) -> list[messages.Trigger] | None:
         """Return what is open at the source; None when it can't be asked: that is not the same as nothing."""
-        if source not in self._problems:
-            return None
         try:
             async with asyncio.timeout(_PATIENCE):
                 return await self._problems[source].problems(source)
         except (errors.ConciergeError, TimeoutError) as error:
-            metrics.REPAIRS.labels(source, "failed").inc()
-            log.warning("%s: its open problems are unknown: %s", source, error or "no answer")
-            return None
+            log.warning("%s: its open problems are unknown: %s", source, str(error) or "no answer")
+        except Exception:  # an answer that nobody can read must not end the gateway
+            log.exception("%s: its open problems are unknown", source)
+        metrics.REPAIRS.labels(source, "failed").inc()
+        return None
 
     async def _open(self, source: str, listed: list[messages.Trigger], now: datetime) -> None:
         kind = self._config.gateway.sources[source].kind
         for trigger in listed:
-            young = trigger.started_at is not None and now - trigger.started_at < GRACE
+            young = trigger.started_at is not None and now - trigger.started_at < steps.GRACE
             if young or self._book.knows(trigger.problem):
                 continue
             lost = steps.repaired(self._receiver.placed(trigger), kind)
@@ -87,16 +95,20 @@ class Repair:
         return contextlib.nullcontext()
 
     async def _close(self, source: str, open_there: set[str], now: datetime) -> None:
-        for problem in self._book.open(source):
-            last = problem.trigger
-            if last.problem not in open_there and now - last.received_at >= GRACE:
+        kind, before = self._config.gateway.sources[source].kind, self._missing.get(source, {})
+        gone = [found.trigger for found in self._book.open(source) if found.trigger.problem not in open_there]
+        missing = self._missing[source] = {last.problem: before.get(last.problem, now) for last in gone}
+        for last in gone:
+            absent = now - missing[last.problem] >= ABSENCE.get(kind, timedelta(0))
+            if absent and now - last.received_at >= steps.GRACE:
                 await self._accept(steps.resolved(last, now), "closed")
 
-    async def _step(self, source: str, now: datetime) -> None:
+    async def _step(self, source: str, now: datetime, active: set[str] | None) -> None:
+        """Take the steps that are due, of those in `active`; None: of all."""
         kind = self._config.gateway.sources[source].kind
         for problem in self._book.open(source):
             last = problem.trigger
-            if steps.own(last, kind):
+            if steps.own(last, kind) or not (active is None or last.problem in active):
                 continue
             every = rules.repeat_every(last, self._config.services.get(last.service))
             following = steps.following(last, every, problem.since, now)
@@ -104,7 +116,18 @@ class Repair:
                 await self._accept(following, "ticked")
 
     async def _accept(self, trigger: messages.Trigger, what: str, past: rules.Past | None = None) -> None:
-        verdict = await self._receiver.accept(trigger, past)
+        if trigger.service in self._full:
+            return
+        try:
+            verdict = await self._receiver.accept(trigger, past)
+        except errors.ConciergeError as error:
+            if not self._link.connected:
+                raise
+            if isinstance(error, errors.Temporary):
+                self._full.add(trigger.service)
+            metrics.REPAIRS.labels(trigger.source, "failed").inc()
+            log.warning("%s: not %s: %s", trigger.problem, what, error)
+            return
         metrics.REPAIRS.labels(trigger.source, what).inc()
         log.info("%s: %s here: %s: %s", trigger.problem, what, verdict.decision, verdict.reason)
 

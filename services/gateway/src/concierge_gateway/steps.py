@@ -1,6 +1,6 @@
 """Which step of a problem a trigger is: the sender's own, or a tick of `repeat_every`. Pure."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -9,6 +9,10 @@ from concierge_proto import identity, messages
 REPAIRED = "repair"
 """The step of a problem that was found open and whose webhook never came, where steps are the sender's own."""
 _TICK = "tick "
+GRACE = timedelta(seconds=30)
+"""A webhook gets this long before its problem is looked after without it."""
+_SKEW = timedelta(seconds=10)
+"""What the clocks of two gateways may differ by."""
 
 
 def own(trigger: messages.Trigger, kind: str) -> bool:
@@ -42,7 +46,17 @@ def following(
 
 def repaired(trigger: messages.Trigger, kind: str) -> messages.Trigger:
     """Return an open problem as the step that its lost webhook would have been."""
-    return _moved(trigger, REPAIRED) if kind == "zabbix" else trigger
+    if kind == "zabbix":
+        return _moved(trigger, REPAIRED)
+    # a silenced one must not take the place of what is told once the silence is over
+    return _moved(trigger, trigger.verdict) if trigger.verdict else trigger
+
+
+def overdue(trigger: messages.Trigger, kind: str) -> bool:
+    """Return whether a problem has gone on for so long that it may have been repaired, under another id, meanwhile."""
+    if kind != "zabbix" or trigger.status == "resolved" or trigger.verdict:
+        return False
+    return trigger.started_at is None or trigger.received_at - trigger.started_at > GRACE - _SKEW
 
 
 def resolved(last: messages.Trigger, now: datetime) -> messages.Trigger:

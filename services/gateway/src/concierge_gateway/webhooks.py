@@ -90,9 +90,20 @@ class Webhooks:
         if len(triggers) == 1:
             return [await self._arrive(triggers[0])]  # nearly always: no task of its own
         verdicts: list[answers.Verdict] = []
+        failed: list[BaseException] = []
+        full: set[str] = set()  # services that take no more now: they must not keep the others' alerts out
         for first in range(0, len(triggers), _AT_ONCE):
-            some = triggers[first : first + _AT_ONCE]
-            verdicts += await asyncio.gather(*(self._arrive(trigger) for trigger in some))
+            some = [trigger for trigger in triggers[first : first + _AT_ONCE] if trigger.service not in full]
+            ends = await asyncio.gather(*map(self._arrive, some), return_exceptions=True)
+            verdicts += [end for end in ends if isinstance(end, answers.Verdict)]
+            failed += [end for end in ends if isinstance(end, BaseException)]
+            full |= {
+                trigger.service
+                for trigger, end in zip(some, ends, strict=True)
+                if isinstance(end, errors.Temporary)
+            }
+        if failed:
+            raise next((error for error in failed if isinstance(error, errors.Temporary)), failed[0])
         return verdicts
 
     async def _arrive(self, trigger: messages.Trigger) -> answers.Verdict:
@@ -116,7 +127,7 @@ class Webhooks:
         """
         if not self._book.read.is_set():
             raise errors.Temporary("starting: the log of earlier problems is still being read")
-        past = past or self._book.past(trigger.problem)
+        past = past or await self._past(trigger)
         judged = rules.judge(trigger, self._config, past, datetime.now(UTC))
         kept = await self._shelf.keep(judged)
         claim = kept.claim
@@ -126,6 +137,15 @@ class Webhooks:
             return _verdict(claim, "duplicate", f"stored before, as {claim.verdict}: {claim.detail}")
         self._book.note(judged.trigger)
         return _verdict(claim, claim.verdict, claim.detail)
+
+    async def _past(self, trigger: messages.Trigger) -> rules.Past:
+        """Return what the ledger knows; of a problem's late first webhook also whether another gateway repaired it."""
+        past = self._book.past(trigger.problem)
+        kind = self._config.gateway.sources[trigger.source].kind
+        if past.known or past.repaired or not steps.overdue(trigger, kind):
+            return past
+        repaired = steps.repaired(trigger, kind)
+        return past._replace(repaired=await self._shelf.became(repaired.id) == "command")
 
 
 def _verdict(claim: publish.Claim, decision: str, reason: str) -> answers.Verdict:
