@@ -163,7 +163,7 @@ def until() -> Until:
     """Ask Zabbix, which tells nobody of itself, until the answer is not empty."""
 
     async def asked(question: Callable[[], Awaitable[Any]]) -> Any:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(100):
             while not (found := await question()):
                 await asyncio.sleep(0.1)
             return found
