@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from concierge_gateway import publish, rules, steps
 from concierge_proto import bus, messages, subjects
 from tests.integration.gateway import house
 from tests.integration.gateway import test_repair as scene
@@ -87,6 +88,33 @@ async def test_two_gateways_one_repairs_the_other_hears_late(
         await gateway.book.catch_up(gateway.link)
     await first.look()
     assert await second.hear(scene.problem("zabbix", step="10:00:00")) == "repaired"
+    assert await scene.verbs(stored) == ["scale_out"]
+
+
+async def test_two_gateways_one_hears_late_while_the_other_repairs(
+    start: scene.Start, stored: house.Client
+) -> None:
+    """Whoever is first, and however near: the other one's step is the same."""
+    first, second = start(scene.Level(scene.problem("zabbix"))), start()
+    for gateway in (first, second):
+        await gateway.book.catch_up(gateway.link)
+    assert await second.hear(scene.problem("zabbix", step="10:00:00")) == "command"
+    await first.repair.look(datetime.now(UTC))  # it has not read of it yet
+    assert await scene.verbs(stored) == ["scale_out"]
+    assert await second.hear(scene.problem("zabbix", step="10:00:00")) == "duplicate"
+    assert await second.hear(scene.problem("zabbix", step="10:01:00")) == "command"
+
+
+async def test_what_was_killed_before_it_was_stored_is_stored_by_the_repair(
+    start: scene.Start, stored: house.Client
+) -> None:
+    gateway = start(scene.Level(scene.problem("zabbix")))
+    await gateway.book.catch_up(gateway.link)
+    late = scene.problem("zabbix", step="10:00:00")
+    judged = rules.judge(late, gateway.config, rules.Past(), datetime.now(UTC))
+    await publish.Shelf(gateway.link).reserve(steps.repaired(late, "zabbix").id, judged)
+    await gateway.look()
+    assert await gateway.hear(late) == "command", "the same one"
     assert await scene.verbs(stored) == ["scale_out"]
 
 

@@ -52,25 +52,24 @@ class Shelf:
         if not self._link.connected:
             raise errors.Temporary("NATS is away: nothing can be stored")
         until = time.monotonic() + _LIMIT - _LAST
-        kept = await self._claim(_claim(self._link, judged))
+        claim = _claim(self._link, judged)
+        kept = await self._claim(claim.id, claim)
         await self._link.publish_all(kept.claim.messages, min(_PATIENCE, until - time.monotonic()))
         if judged.command and not kept.repeated:
             metrics.COMMANDS.labels(judged.command.service, judged.command.verb).inc()
         return kept
 
-    async def became(self, name: str) -> str:
-        """Return the verdict on the trigger of that id, whoever stored it; "" where nobody did. Raises Temporary."""
-        found = await self._seen.get(name)
-        return _unpack(found.value).verdict if found else ""
+    async def reserve(self, name: str, judged: rules.Judged) -> Claim:
+        """Put what a trigger became in the place of `name` too; return what stands there: whoever came first. Raises Temporary."""
+        return (await self._claim(name, _claim(self._link, judged))).claim
 
-    async def _claim(self, fresh: Claim) -> Kept:
-        value = _pack(fresh)
+    async def _claim(self, name: str, fresh: Claim) -> Kept:
         try:
-            await self._seen.create(fresh.id, value)
+            await self._seen.create(name, _pack(fresh))
         except bus.Conflict:
-            found = await self._seen.get(fresh.id)
+            found = await self._seen.get(name)
             if found is None:
-                raise errors.Temporary(f"the claim of {fresh.id} is just going") from None
+                raise errors.Temporary(f"the claim of {name} is just going") from None
             return Kept(_unpack(found.value), repeated=True)
         return Kept(fresh, repeated=False)
 

@@ -127,25 +127,36 @@ class Webhooks:
         """
         if not self._book.read.is_set():
             raise errors.Temporary("starting: the log of earlier problems is still being read")
-        past = past or await self._past(trigger)
-        judged = rules.judge(trigger, self._config, past, datetime.now(UTC))
+        judged = await self._judge(trigger, past)
         kept = await self._shelf.keep(judged)
         claim = kept.claim
         if kept.repeated:
-            first = msgspec.structs.replace(judged.trigger, verdict=claim.verdict, detail=claim.detail)
-            self._book.note(first)
+            self._book.note(_first(judged.trigger, claim))
             return _verdict(claim, "duplicate", f"stored before, as {claim.verdict}: {claim.detail}")
         self._book.note(judged.trigger)
         return _verdict(claim, claim.verdict, claim.detail)
 
-    async def _past(self, trigger: messages.Trigger) -> rules.Past:
-        """Return what the ledger knows; of a problem's late first webhook also whether another gateway repaired it."""
-        past = self._book.past(trigger.problem)
+    async def _judge(self, trigger: messages.Trigger, past: rules.Past | None) -> rules.Judged:
+        now, before = datetime.now(UTC), past or self._book.past(trigger.problem)
+        judged = rules.judge(trigger, self._config, before, now)
+        if past is None and judged.command and not before.known and await self._repaired(trigger, judged):
+            return rules.judge(trigger, self._config, rules.Past(repaired=True), now)
+        return judged
+
+    async def _repaired(self, trigger: messages.Trigger, judged: rules.Judged) -> bool:
+        """Return whether another gateway serves a problem whose first webhook comes late; else let nobody do it from now on."""
         kind = self._config.gateway.sources[trigger.source].kind
-        if past.known or past.repaired or not steps.overdue(trigger, kind):
-            return past
-        repaired = steps.repaired(trigger, kind)
-        return past._replace(repaired=await self._shelf.became(repaired.id) == "command")
+        if not steps.overdue(trigger, kind):
+            return False
+        place = steps.repaired(trigger, kind).id
+        first = await self._shelf.reserve(place, judged)
+        return first.id == place and first.verdict == "command"
+
+
+def _first(repeat: messages.Trigger, claim: publish.Claim) -> messages.Trigger:
+    """Return a trigger as what was stored before it; a repair may find its late webhook there."""
+    step = repeat.step if claim.id == repeat.id else ""
+    return msgspec.structs.replace(repeat, step=step, verdict=claim.verdict, detail=claim.detail)
 
 
 def _verdict(claim: publish.Claim, decision: str, reason: str) -> answers.Verdict:
