@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from concierge_backends.zabbix import backend
+from concierge_backends.zabbix import api, backend
 from concierge_proto import errors
 from tests.integration.zabbix import own
 from tests.integration.zabbix.conftest import Until
@@ -39,6 +39,20 @@ async def itemid(mine: own.Own, tmp_path: Path) -> AsyncIterator[str]:
         yield await own.item(mine.door, hostid, "good")
 
 
+async def told(door: api.Api) -> list[object]:
+    """What Zabbix says of the group and its proxies."""
+    asked = {"output": "extend"}
+    return [await door.call(f"{what}.get", asked) for what in ("proxygroup", "proxy")]
+
+
+async def leave(door: api.Api, node: str) -> str:
+    """Take the proxy at this address out of its group; it goes on, without the host."""
+    port = node.rpartition(":")[2]
+    (found,) = await door.call("proxy.get", {"output": ["proxyid"], "filter": {"local_port": port}})
+    await door.call("proxy.update", {"proxyid": found["proxyid"], "proxy_groupid": 0})
+    return node
+
+
 async def test_a_redirect_is_followed_and_no_value_is_lost_while_nobody_knows_whose_the_host_is(
     mine: own.Own, itemid: str, until: Until
 ) -> None:
@@ -49,7 +63,10 @@ async def test_a_redirect_is_followed_and_no_value_is_lost_while_nobody_knows_wh
             sent = own.snapshot("grouped", {"good": 1.5})
             return sent.time_ns if (await system.snapshot(sent)).processed else 0
 
-        time_ns = await until(taken)
+        try:
+            time_ns = await until(taken)
+        except TimeoutError:
+            pytest.fail(f"never taken by {system._trapper._moved}: {await told(mine.door)}")
         assert system._trapper._moved.keys() == {"grouped"}  # the server itself took none of it
 
         async def written() -> bool:
@@ -67,3 +84,24 @@ async def test_a_redirect_is_followed_and_no_value_is_lost_while_nobody_knows_wh
 
         assert "Zabbix is away" in await until(waits)
         assert not system._trapper._moved
+
+
+async def test_a_proxy_that_has_left_its_group_is_asked_no_more(
+    mine: own.Own, itemid: str, until: Until
+) -> None:
+    """It goes on, takes nothing of the host, and does not say who does."""
+    async with backend.open(own.config(mine.node)) as system:
+        where = system._trapper._moved
+
+        async def taken() -> str:
+            """By which proxy."""
+            done = await system.snapshot(own.snapshot("grouped", {"good": 1.5}))
+            return where["grouped"] if done.processed else ""
+
+        first = await until(taken)
+        await leave(mine.door, first)
+
+        async def elsewhere() -> bool:
+            return await taken() not in {"", first}
+
+        assert await until(elsewhere)
