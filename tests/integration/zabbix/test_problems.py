@@ -1,15 +1,18 @@
 """What was lost on the way repairs itself: open problems of a real server against what the gateway was told."""
 
+import secrets
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from concierge_backends.zabbix import api, backend, names
 from concierge_gateway import ledger, publish, repair, sources, webhooks
-from concierge_proto import bus, messages, settings
+from concierge_proto import bus, errors, messages, settings
 from tests.integration.gateway import house
+from tests.integration.zabbix import own
 from tests.integration.zabbix.conftest import SECRET, Apply, Until
 from tests.integration.zabbix.test_loop import load
 
@@ -126,3 +129,25 @@ async def test_a_suppressed_problem_asks_for_nothing_and_is_not_over(
     assert [one.verdict for one in await desk.mine()]  # listed all the time
     assert desk.book.past(open_one.problem).known
     assert not desk.book.past(open_one.problem).closed
+
+
+async def test_a_user_that_lost_its_rights_does_not_end_every_problem(
+    config: settings.Settings, door: api.Api, tmp_path: Path
+) -> None:
+    (groupid,) = (await door.call("usergroup.create", {"name": (name := secrets.token_hex(4))}))["usrgrpids"]
+    (role,) = await door.call("role.get", {"filter": {"name": "User role"}})
+    who = {
+        "username": name,
+        "passwd": secrets.token_hex(9),
+        "roleid": role["roleid"],
+        "usrgrps": [{"usrgrpid": groupid}],
+    }
+    (userid,) = (await door.call("user.create", who))["userids"]
+    made = await door.call("token.create", {"name": name, "userid": userid})
+    (file := tmp_path / "blind").write_text((await door.call("token.generate", made["tokenids"]))[0]["token"])
+    where = config.monitoring.zabbix
+    async with backend.open(
+        own.config(where.servers[0], api_url=where.api_url, api_token_file=str(file))
+    ) as blind:
+        with pytest.raises(errors.Permanent, match="sees no host: give"):
+            await blind.problems("zabbix")

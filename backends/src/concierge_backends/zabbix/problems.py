@@ -5,7 +5,7 @@ from typing import Any
 
 from concierge_backends import trigger
 from concierge_backends.zabbix import api, webhook
-from concierge_proto import messages, settings
+from concierge_proto import errors, messages, settings
 
 OURS = {"tag": "concierge", "value": "service", "operator": 1}
 """Every problem of a service's host carries its host's tag."""
@@ -22,7 +22,8 @@ async def read(
     """Return open problems of monitored triggers; one that is suppressed says so, and asks for nothing.
 
     `problem.get` alone lists those of disabled triggers and hosts for ever. One in maintenance is not over: Zabbix
-    goes on with its steps afterwards. Raises Temporary, Permanent.
+    goes on with its steps afterwards. Raises Temporary, Permanent: also when nothing can be seen at all, which would
+    look like the end of every problem.
     """
     found = await door.call(
         "problem.get",
@@ -32,6 +33,8 @@ async def read(
             "tags": [OURS],
         },
     )
+    if not found:
+        await _sighted(door)
     alive = await _monitored(door, [problem["objectid"] for problem in found])
     own = config.monitoring.zabbix
     return [
@@ -39,6 +42,13 @@ async def read(
         for problem in found
         if problem["objectid"] in alive
     ]
+
+
+async def _sighted(door: api.Api) -> None:
+    if not int(await door.call("host.get", {"countOutput": True})):
+        raise errors.Permanent(
+            "the API user sees no host: give one of its user groups read access to the host groups of the services"
+        )
 
 
 async def _monitored(door: api.Api, ids: list[str]) -> dict[str, Any]:
