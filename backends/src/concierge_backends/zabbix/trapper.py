@@ -103,8 +103,8 @@ class Trapper:
     async def _packet(self, host: str, wire: bytes) -> int:
         began = time.monotonic()
         accepted = packets.processed(await self._ask(host, wire))
-        if not accepted:
-            self._moved.pop(host, None)  # a proxy that has left the group takes nothing, and tells of no other
+        if not accepted:  # a proxy that has left the group takes nothing, and tells of no other
+            self._moved.pop(host, None)
         self._adapt(time.monotonic() - began)
         return accepted
 
