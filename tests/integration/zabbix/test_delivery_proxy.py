@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import signal
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -26,6 +27,7 @@ async def proxy(name: str, server: str, room: Path) -> AsyncIterator[str]:
     except process.Unavailable as problem:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no zabbix_proxy: {problem}")
     port, file = process.free_port(), room / "proxy.conf"
+    sockets = tempfile.TemporaryDirectory(prefix="proxy-")  # a socket's path has 107 bytes, a test's 80
     settings = {
         "AllowRoot": 1,
         "Server": server,
@@ -36,10 +38,11 @@ async def proxy(name: str, server: str, room: Path) -> AsyncIterator[str]:
         "DBName": room / "proxy.db",
         "LogFile": room / "proxy.log",
         "PidFile": room / "proxy.pid",
-        "SocketDir": room,
+        "SocketDir": sockets.name,
     }
     file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
     async with AsyncExitStack() as stack:
+        stack.enter_context(sockets)
         daemon = await process.start(
             stack,
             (*process.NAMESPACE, root.program("zabbix_proxy"), "--foreground", "--config", file),
