@@ -52,7 +52,7 @@ async def test_a_crash_after_the_claim_is_healed_by_the_repeat(client: house.Cli
     body = msgspec.json.encode(PROBLEM)
     (trigger,) = registry.webhook("generic")(body, "own", datetime.now(UTC))
     judged = rules.judge(trigger, house.configuration(tmp_path), rules.Past(), trigger.received_at)
-    await publish.Shelf(client.link)._claim(publish._claim(client.link, judged))
+    await publish.Shelf(client.link)._claim(trigger.id, publish._claim(client.link, judged))
     assert await client.commands() == []
     answer = await client.say("own", **PROBLEM)
     assert answer.json()["decision"] == "duplicate"

@@ -50,6 +50,10 @@ class Gateway(NamedTuple):
                 pass
             return hook
 
+    def heard(self, about: str) -> bool:
+        """Whether one about this has come, and nobody has asked for it."""
+        return any(about.encode() in hook.body for hook in self.hooks._queue)  # type: ignore[attr-defined]
+
 
 @pytest.fixture(params=["PEER_ZABBIX", "PEER_ZABBIX60"])
 def server(request: pytest.FixtureRequest) -> Server:
