@@ -44,6 +44,7 @@ def test_those_that_were_heard_lately_count(presence: Presence, clock: Clock) ->
     assert presence.count(observed("a", "b", "c"), 30) == 2
     clock.now += 11
     assert presence.count(observed("a", "b", "c"), 30) == 1
+    assert presence.silent(observed("a", "b", "c"), 30) == ("n0", "n2")
 
 
 def test_a_neighbour_with_the_same_instance_name_does_not(presence: Presence) -> None:
@@ -75,6 +76,7 @@ def test_without_known_names_heads_are_counted_and_no_more_than_there_are(presen
     for name in ("a", "b", "c"):
         presence.hear(beat(name))
     assert presence.count(observed("", ""), 30) == 2
+    assert presence.silent(observed("", ""), 30) == ()
 
 
 def test_a_host_name_with_dots_is_found(presence: Presence) -> None:

@@ -8,6 +8,9 @@ from concierge_proto import identity, messages, settings
 from concierge_scheduler.state import Hold, State
 from concierge_scheduler.targets import port
 
+_NAMED = 3
+"""Instances that a sentence names."""
+
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """What was read of a service."""
@@ -16,6 +19,14 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """None: the endpoint has no such service."""
     heard: int = 0
     """Of its instances, how many have a fresh heartbeat."""
+    silent: tuple[str, ...] = ()
+    """Those that run and have none, where the endpoint knows what their couriers are called."""
+
+    @property
+    def unheard(self) -> str:
+        """Some of the silent ones, for people; "" where nobody is."""
+        named = (*self.silent[:_NAMED], *(["…"] if len(self.silent) > _NAMED else []))
+        return f", not {', '.join(named)}" if named else ""
 
 
 def repair(

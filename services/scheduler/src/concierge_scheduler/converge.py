@@ -50,7 +50,13 @@ class Place(NamedTuple):
     def view(self, service: str, policy: settings.Service, sight: Sight) -> View:
         """Return what a listing and the heartbeats say of a service."""
         observed = sight.get(service)
-        return View(observed=observed, heard=self.presence.count(observed, policy.fresh) if observed else 0)
+        if observed is None:
+            return View(observed=None)
+        heard, silent = (
+            self.presence.count(observed, policy.fresh),
+            self.presence.silent(observed, policy.fresh),
+        )
+        return View(observed=observed, heard=heard, silent=silent)
 
 
 class Ended(NamedTuple):
@@ -225,7 +231,7 @@ class Convergence:
         """Say what is missing, for people."""
         if found.view is None or found.observed is None:
             return "the target could not be read, or the service is gone"
-        heard = f", {found.view.heard} heard" if self._policy.heard else ""
+        heard = f", {found.view.heard} heard{found.view.unheard}" if self._policy.heard else ""
         instances = found.observed.instances
         ill = [f"{one.name}: {one.detail}" for one in instances if not (one.running and one.healthy)]
         return "; ".join([f"{found.observed.settled} of {self._change.wanted} run well{heard}", *ill[:3]])

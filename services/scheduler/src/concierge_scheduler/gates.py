@@ -98,7 +98,7 @@ def stale(case: Case) -> Ruling:
     if not case.policy.heard:
         return Ruling(None, "stale", "its instances carry no couriers (heard = false)")
     running = bounds.running(case.view)
-    said = f"heard {case.view.heard} of {running} instances within {case.policy.fresh:g} s"
+    said = f"heard {case.view.heard} of {running} instances within {case.policy.fresh:g} s{case.view.unheard}"
     if case.direction == "in" and bounds.blind(case.policy, case.view):
         return Ruling("wait", "stale", said, case.now + RECHECK)
     return Ruling(None, "stale", said)

@@ -61,6 +61,12 @@ class Presence:
             return min(len(fresh), len(running))
         return sum(1 for one in running if subjects.instance_of(one.hostname) in fresh)
 
+    def silent(self, observed: port.Observed, within: float) -> tuple[str, ...]:
+        """Return the running instances that were not heard in the last `within` seconds, where their couriers' names are known."""
+        fresh = self._fresh(observed.service, within)
+        running = [one for one in observed.instances if one.running and one.hostname]
+        return tuple(one.name for one in running if subjects.instance_of(one.hostname) not in fresh)
+
     def _fresh(self, service: str, within: float) -> set[str]:
         now = self._clock()
         known = {name: at for name, at in self._heard.get(service, {}).items() if now - at < _KEEP}
