@@ -126,3 +126,7 @@ async def test_what_is_not_read(headers: list[tuple[bytes, bytes]], status: int,
 
 async def test_other_headers_may_stand_twice() -> None:
     assert await read(request(headers=[JSON, (b"via", b"a"), (b"via", b"b")])) == b"{}"
+
+
+async def test_a_body_that_is_said_to_be_as_it_is() -> None:
+    assert await read(request(headers=[JSON, (b"content-encoding", b"Identity")])) == b"{}"

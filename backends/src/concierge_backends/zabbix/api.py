@@ -127,7 +127,18 @@ def translated(url: str, method: str) -> Iterator[None]:
     except exceptions.APINotSupported as error:
         raise errors.Permanent(f"{url}: {error}") from error
     except (exceptions.ProcessingError, OSError, http.client.HTTPException) as error:
-        raise errors.Temporary(f"Zabbix's API at {url} is away ({method}): {error}", 5) from error
+        raise errors.Temporary(
+            f"Zabbix's API at {url} is away ({method}): {error}{_elsewhere(error)}", 5
+        ) from error
+
+
+def _elsewhere(error: Exception) -> str:
+    """The remedy for a page that is not there; the library keeps of an answer's status only the words."""
+    return (
+        "; api_url is the address of the login page, often with /zabbix/ at its end"
+        if " 404:" in str(error)
+        else ""
+    )
 
 
 def _refusal(method: str, words: str) -> errors.ConciergeError:

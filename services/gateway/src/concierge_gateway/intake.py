@@ -85,7 +85,7 @@ def _check_type(headers: Mapping[str, str]) -> None:
     charset = [value for value in parameters if value.startswith("charset=")]
     if charset and charset[0].removeprefix("charset=").strip('"') not in {"utf-8", "utf8"}:
         raise _unread(f"header content-type says {_short(charset[0])}: send UTF-8")
-    if headers.get("content-encoding", "identity") != "identity":
+    if headers.get("content-encoding", "identity").lower() != "identity":
         raise _unread("header content-encoding: send the body as it is, without compression")
 
 
