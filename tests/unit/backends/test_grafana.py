@@ -43,6 +43,25 @@ def test_a_rule_that_could_not_be_evaluated_is_no_load(name: str, status: str) -
     assert (found.verdict, found.service) == ("blind", "web")
 
 
+@pytest.mark.parametrize("reason", ["NoData", "Error"])
+def test_a_rule_that_fires_without_data_is_no_load(reason: str) -> None:
+    """Its "alert state if no data, or error" is Alerting: the alert bears its own name, and the reason beside it."""
+    action = {"concierge_action": "scale_out 1"}
+    (blind,) = read(told(annotations={**action, "grafana_state_reason": reason}))
+    (seen,) = read(told(annotations=action))
+    assert (blind.verdict, blind.correlation_id) == ("blind", seen.correlation_id)
+    assert reason in blind.detail
+    assert blind.id != seen.id, "it must not take the place of the same alert with data"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("firing", "NoData, KeepLast"), ("resolved", "NoData"), ("resolved", "Paused")]
+)
+def test_other_reasons_are_what_they_say(status: str, reason: str) -> None:
+    (found,) = read(told(status=status, annotations={"grafana_state_reason": reason}))
+    assert found.verdict == ""
+
+
 def test_the_test_button() -> None:
     (found,) = read(told(labels={"alertname": "TestAlert", "instance": "Grafana"}))
     assert found.verdict == "test"

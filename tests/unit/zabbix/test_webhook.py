@@ -134,6 +134,8 @@ def test_service_hosts_may_have_another_name() -> None:
     [
         ({"event_id": "abc"}, "event_id"),
         ({"event_id": "*UNKNOWN*"}, "event_id"),
+        ({"event_id": "9" * 5000}, "event_id"),
+        ({"event_id": "\N{ARABIC-INDIC DIGIT THREE}"}, "event_id"),
         ({"event_value": "2"}, "event_value"),
         ({"event_tags": "{}"}, "event_tags"),
         ({"event_tags": "nonsense"}, "event_tags"),

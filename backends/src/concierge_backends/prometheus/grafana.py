@@ -10,10 +10,13 @@ from typing import Any
 import msgspec
 
 from concierge_backends.prometheus import webhook
-from concierge_proto import codec, messages
+from concierge_proto import codec, identity, messages
 
 _BLIND = {"DatasourceNoData": "the query found no data", "DatasourceError": "the query failed"}
 """Grafana's own alerts about a rule that it could not evaluate; they carry the rule's labels and annotations."""
+_REASON = "grafana_state_reason"
+_UNSEEN = {"NoData": _BLIND["DatasourceNoData"], "Error": _BLIND["DatasourceError"]}
+"""Why Grafana calls an alert firing whose rule is set to fire then."""
 
 
 class Alert(webhook.Told, frozen=True, kw_only=True, rename="camel"):
@@ -45,7 +48,22 @@ def _trigger(alert: Alert, found: messages.Trigger) -> messages.Trigger:
         return msgspec.structs.replace(found, verdict="blind", detail=_BLIND[name])
     if name == "TestAlert" and alert.labels.get("instance") == "Grafana":
         return msgspec.structs.replace(found, verdict="test", detail="Grafana's Test button: nothing is done")
+    reason = alert.annotations.get(_REASON, "")
+    if alert.status == "firing" and reason in _UNSEEN:
+        return _unseen(found, f"{_REASON} {reason}: {_UNSEEN[reason]}")
     return msgspec.structs.replace(found, value=found.value or _value(alert))
+
+
+def _unseen(found: messages.Trigger, detail: str) -> messages.Trigger:
+    """Return it as a step of its own: once there is data again, the same alert may fire in earnest."""
+    step = f"blind {found.step}".rstrip()
+    return msgspec.structs.replace(
+        found,
+        id=identity.derive("trigger", found.source, found.event_id, found.status, step),
+        step=step,
+        verdict="blind",
+        detail=detail,
+    )
 
 
 def _value(alert: Alert) -> str:

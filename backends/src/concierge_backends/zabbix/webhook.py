@@ -23,6 +23,8 @@ DOCTOR = "concierge.doctor"
 """The tag of the trigger by which `concierge zabbix doctor` tries the road: it asks for nothing."""
 
 _MACRO = re.compile(r"\{[$#]?[A-Z][A-Z0-9_.]*(?:\..*)?\}")
+_NUMBER = re.compile(r"[0-9]{1,20}")
+"""Event ids have 64 bits."""
 _TIME = "%Y.%m.%d %H:%M:%S"
 
 
@@ -76,7 +78,7 @@ def _read(body: bytes, source: str, received_at: datetime, service_host: str) ->
     if _MACRO.fullmatch(post.event_id):
         return [_test(body, source, received_at)]
     event_id = _present(post.event_id)
-    if not event_id.isdecimal():
+    if not _NUMBER.fullmatch(event_id):
         raise errors.Malformed(f"event_id: {post.event_id[:60]!r} is no number")
     tags = _tags(post.event_tags)
     status, verdict = _status(post), _verdict(post, tags)
