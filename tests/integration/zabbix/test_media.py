@@ -12,7 +12,7 @@ import standardwebhooks
 
 from concierge_backends.zabbix import api, backend, framing, nodes, webhook
 from concierge_backends.zabbix.provision import media, services
-from concierge_proto import settings
+from concierge_proto import messages, settings
 from tests.integration.zabbix.conftest import SECRET, Apply, Gateway, Hook, Server, Until
 from tests.integration.zabbix.test_loop import load, read
 
@@ -134,11 +134,11 @@ async def test_with_the_secret_filled_in_the_test_is_a_test(
     assert answer["response"] == "success", answer
 
 
-async def test_the_event_gets_the_incident_and_a_link_to_it(
-    server: Server, door: api.Api, ready: Apply, config: settings.Settings, gateway: Gateway, until: Until
+async def test_one_problem_from_its_webhook_to_its_closing_by_hand(
+    door: api.Api, ready: Apply, config: settings.Settings, service: str, gateway: Gateway, until: Until
 ) -> None:
+    """The event gets the incident and a link; an update is no step; a closing by hand, told twice, is one end."""
     await ready(gateway.url)
-    (service,) = config.services
     async with backend.open(config) as system:
         await system.aggregates(load(service, 5.0))
         problem = read(await gateway.next(service))
@@ -148,9 +148,26 @@ async def test_the_event_gets_the_incident_and_a_link_to_it(
         found = {pair["tag"]: pair["value"] for pair in event["tags"]}
         return found if "concierge.link" in found else {}
 
+    async def told(*wanted: tuple[str, str]) -> list[messages.Trigger]:
+        """The webhooks of these statuses and verdicts, in either order; steps may come between."""
+        found: list[messages.Trigger] = []
+        while not {*wanted} <= {(one.status, one.verdict) for one in found}:
+            found.append(read(await gateway.next(service, 60)))
+        return [one for one in found if (one.status, one.verdict) in wanted]
+
     found = await until(tags)
     assert found["concierge.correlation"] == "c1"
     assert found["concierge.link"] == f"{gateway.url}/v1/incidents/c1"
+
+    said = {"eventids": [problem.event_id], "message": "looking into it", "severity": 5}
+    await door.call("event.acknowledge", said | {"action": 4 | 8})
+    (update,) = await told(("problem", "update"))
+    await door.call("event.acknowledge", {"eventids": [problem.event_id], "action": 1})
+    ends = await told(("resolved", "update"), ("resolved", ""))
+    everything = [problem, update, *ends]
+    assert (update.severity, len(ends)) == (5, 2)
+    assert {one.correlation_id for one in everything} == {problem.correlation_id}
+    assert len({one.id for one in everything}) == len(everything), "none may take another's place"
 
 
 async def test_all_attempts_are_over_before_the_next_step(door: api.Api, apply: Apply) -> None:
