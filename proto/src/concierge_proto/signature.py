@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from concierge_proto import errors
 
 _PREFIX = "whsec_"
+_OLD = "it was sent long ago, or its sender's clock is behind ours; run NTP on both"
+_EARLY = "its sender's clock is ahead of ours; run NTP on both"
 
 
 class Refused(errors.Permanent):
@@ -71,7 +73,10 @@ def verify(
     if not sum(hmac.compare_digest(one, other) for one in given for other in right):
         raise Refused("webhook-signature: none of the active keys made it")
     if abs(now - timestamp) > tolerance:
-        raise Refused(f"webhook-timestamp is {abs(now - timestamp):.0f} s off, {tolerance:.0f} s are allowed")
+        raise Refused(
+            f"webhook-timestamp is {abs(now - timestamp):.0f} s off, {tolerance:.0f} s are allowed: "
+            f"{_OLD if now > timestamp else _EARLY}"
+        )
     return message_id
 
 
