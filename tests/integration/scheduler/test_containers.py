@@ -153,9 +153,14 @@ async def test_an_instance_that_dies_meanwhile_is_not_waited_for(link: bus.Bus, 
         stage.hearing(link) as ear,
         stage.keeping(link, target, services, watch=0.2),
     ):
-        first, _ = (await target.read())["web"].instances
+        first, second = (await target.read())["web"].instances
+
+        async def resized() -> bool:
+            said = await containers.docker("inspect", "--format", LIMITS, first.id, second.id)
+            return said.count("500000000 ") == len((first, second))
+
         await stage.send(link, stage.command("resize", 0, arguments={"cpus": "0.5"}))
-        await ear.until(lambda: ear.acts)
+        await containers.met(resized)
         await containers.docker("kill", first.id)
         (outcome,) = await ear.until(lambda: ear.outcomes)
     assert (outcome.result, outcome.after) == ("partial", 1)
