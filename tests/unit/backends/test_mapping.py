@@ -62,8 +62,12 @@ def test_each_element_is_an_event() -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({**BODY, "monitor": {}}, "event_id"),
-        ({**BODY, "events": []}, "status"),
+        ({**BODY, "monitor": {}}, r"monitor\.id: nothing stands there, and fields\.event_id looks there"),
+        ({**BODY, "events": []}, r"events\[0\]\.state: nothing stands there"),
+        (
+            {**BODY, "events": [{"state": "up", "since": 5}]},
+            r"at `events\[0\]\.since` \(fields\.started_at\)",
+        ),
         ({**BODY, "monitor": {"id": [1]}}, r"monitor\.id: a single value"),
         ({**BODY, "events": [{"state": "odd"}]}, r"events\[0\]\.state: 'odd' is none of"),
         ("text", "event_id"),
@@ -72,6 +76,20 @@ def test_each_element_is_an_event() -> None:
 def test_says_what_is_wrong(body: Any, said: str) -> None:
     with pytest.raises(errors.Malformed, match=said):
         read(body)
+
+
+def test_says_which_of_the_events_it_is() -> None:
+    fields = {"event_id": "id", "status": "on", "severity": "how.bad"}
+    body = {"all": [{"id": 1, "on": True}, {"id": 2, "on": False, "how": {"bad": 9}}]}
+    with pytest.raises(errors.Malformed, match=r"all\[1\]: .*`how\.bad` \(fields\.severity\)"):
+        read(body, fields, each="all")
+
+
+@pytest.mark.parametrize("given", ["=4", 4, "4", 4.0], ids=repr)
+def test_a_severity_is_a_whole_number_however_it_is_written(given: Any) -> None:
+    path = given if given == "=4" else "s"
+    (found,) = read({"i": "a", "on": True, "s": given}, {"event_id": "i", "status": "on", "severity": path})
+    assert found.severity == 4
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ _STEP = re.compile(r"([^.\[\]]+)|\[(\d{1,4})\]")
 _PATH = re.compile(r"[^.\[\]]+(\[\d{1,4}\])*(\.[^.\[\]]+(\[\d{1,4}\])*)*")
 _TAG = "tags."
 _KNOWN = sorted({*webhook.Webhook.__struct_fields__} - {"tags"})
+_NEEDED = ("event_id", "status")
+_FIELD = re.compile(r"`\$\.(\w+)`")
+"""How msgspec tells of a field."""
 _AS_TEXT = {"event_id", "service", "name", "action", "url"}
 
 _Path = tuple[str | int, ...]
@@ -41,9 +44,23 @@ class Mapped:
         """Return one trigger for each event in the body; raise Malformed with the path."""
         return [
             trigger
-            for event in self._events(codec.decode(Any, body))
-            for trigger in webhook.read(self._written(event), source, received_at)
+            for number, event in enumerate(self._events(codec.decode(Any, body)))
+            for trigger in self._read(number, event, source, received_at)
         ]
+
+    def _read(self, number: int, event: Any, source: str, received_at: datetime) -> list[messages.Trigger]:
+        try:
+            return webhook.read(self._written(event), source, received_at)
+        except errors.Malformed as error:
+            where = f"{_shown((*self._each, number))}: " if self._each else ""
+            raise errors.Malformed(where + _FIELD.sub(self._place, str(error))) from error
+
+    def _place(self, field: re.Match[str]) -> str:
+        """Say where in the sender's body a field of ours was looked for."""
+        name = field[1]
+        if name in self._fixed:
+            return f"the fixed text of fields.{name}"
+        return f"`{_shown(self._fields[name])}` (fields.{name})" if name in self._fields else field[0]
 
     def _events(self, body: Any) -> list[Any]:
         found = _at(body, self._each) if self._each else [body]
@@ -58,6 +75,12 @@ class Mapped:
             value = _at(event, path)
             if value is not None:
                 filled[field] = _scalar(value, path, as_text=field in _AS_TEXT)
+            elif field in _NEEDED:
+                raise errors.Malformed(
+                    f"{_shown(path)}: nothing stands there, and fields.{field} looks there"
+                )
+        if "severity" in filled:
+            filled["severity"] = _whole(filled["severity"])
         if "status" in filled:
             filled["status"] = self._status(filled["status"])
         tags = {
@@ -80,7 +103,7 @@ def named(name: str, source: settings.Source) -> port.Webhook:
 
 
 def _check(at: str, source: settings.Source) -> None:
-    for field in ("event_id", "status"):
+    for field in _NEEDED:
         if field not in source.fields:
             raise errors.Permanent(f"{at}.fields: {field} is missing: say where it stands in the body")
     for field in source.fields:
@@ -112,6 +135,14 @@ def _scalar(value: Any, path: _Path, *, as_text: bool) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if as_text else value
+
+
+def _whole(value: Any) -> Any:
+    """Return `"4"` and `4.0` as 4, and leave what is no whole number to the reader."""
+    try:
+        return int(value) if float(value).is_integer() else value
+    except (ValueError, OverflowError):
+        return value
 
 
 def _shown(path: _Path) -> str:
