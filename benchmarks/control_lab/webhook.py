@@ -16,7 +16,7 @@ from benchmarks.control_lab import part, sender
 from concierge_cli import nats
 from concierge_proto import bus, settings
 
-ROUNDS, COUNT, LANES = 5, 2000, 16
+ROUNDS, COUNT, LANES = 15, 1500, 16
 RATE, SLICES, SECONDS = 500, 5, 3
 REACH, P99 = 0.6, 10.0
 KEY = "the-key-of-the-benchmark-long-enough"
