@@ -62,11 +62,12 @@ async def played(pair: tuple[str, str], tmp_path: Path) -> AsyncIterator[Played]
         bus.connect(settings.Nats(url=url), "test") as link,
     ):
         name = f"concierge-test-{identity.mint()[-8:]}"
-        watching = asyncio.create_task(count_containers(name))
+        ended = asyncio.Event()
+        watching = asyncio.create_task(count_containers(name, ended))
         try:
             last = await demo(backend, target, name, url)
         finally:
-            watching.cancel()
+            ended.set()  # not cancelled: that would leave a docker behind
             most = await watching
         yield Played(last, link, name, most)
 
@@ -86,13 +87,14 @@ async def demo(backend: str, target: str, name: str, url: str) -> dict[str, Any]
     return dict(json.loads(out.splitlines()[-1]))
 
 
-async def count_containers(name: str) -> int:
-    """Watch `docker ps` until cancelled; return the most containers of that demo that ran at one time."""
+async def count_containers(name: str, ended: asyncio.Event) -> int:
+    """Watch `docker ps` until the demo has ended; return the most of its containers that ran at one time."""
     most = 0
-    with contextlib.suppress(asyncio.CancelledError):
-        while "PEER_DOCKER_HOST" in os.environ:
-            most = max(most, len(await containers(name)))
-            await asyncio.sleep(0.3)
+    while "PEER_DOCKER_HOST" in os.environ and not ended.is_set():
+        most = max(most, len(await containers(name)))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await ended.wait()
     return most
 
 

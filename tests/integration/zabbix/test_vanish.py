@@ -20,13 +20,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def opened(system: backend.Backend, gateway: Gateway, service: str) -> messages.Trigger:
-    await system.aggregates(load(service, 5.0))
-    problem = read(await gateway.next(service))
+    """Tell until it opens: one value may be silence already before a busy server has looked at it."""
+    problem = await told(gateway, service, lambda: system.aggregates(load(service, 5.0)))
     assert (problem.status, problem.action) == ("problem", "scale_out 1")
     return problem
 
 
-async def ended(gateway: Gateway, service: str, tell: Callable[[], Awaitable[object]]) -> messages.Trigger:
+async def told(gateway: Gateway, service: str, tell: Callable[[], Awaitable[object]]) -> messages.Trigger:
     """Tell until the next webhook comes."""
     waiting = asyncio.create_task(gateway.next(service, 60))
     while not waiting.done():
@@ -46,7 +46,7 @@ async def test_a_metric_that_is_measured_no_longer_ends_its_problem(
     await ready(gateway.url)
     async with backend.open(config) as system:
         problem = await opened(system, gateway, service)
-        end = await ended(gateway, service, lambda: system.aggregates(heard(service)))
+        end = await told(gateway, service, lambda: system.aggregates(heard(service)))
         assert (end.status, end.event_id) == ("resolved", problem.event_id)
         assert await until(lambda: nothing(system, service))
         assert (await opened(system, gateway, service)).event_id != problem.event_id
@@ -66,7 +66,7 @@ async def test_so_does_one_whose_item_takes_no_value_any_more(
             await system.aggregates(heard(service))
             await way.deliver(host, [packets.row(host, key, "abc", time.time_ns())])
 
-        end = await ended(gateway, service, text)
+        end = await told(gateway, service, text)
         assert (end.status, end.event_id) == ("resolved", problem.event_id)
         (item,) = await door.call("item.get", {"host": host, "filter": {"key_": key}, "output": ["state"]})
         assert item["state"] == "1"
@@ -92,6 +92,6 @@ async def test_a_problem_whose_item_was_deleted_is_not_open(
             2
         ):  # makes the item and its trigger again; the server reads its actions after its items
             await ready(gateway.url)
-        again = await ended(gateway, service, lambda: system.aggregates(load(service, 5.0)))
+        again = await told(gateway, service, lambda: system.aggregates(load(service, 5.0)))
         assert (again.status, again.name) == ("problem", problem.name)
         assert again.event_id != problem.event_id
