@@ -106,7 +106,7 @@ async def test_the_newer_number_stands(link: bus.Bus, nats_url: str, tmp_path: P
 async def story(link: bus.Bus, nats_url: str, folder: Path, *mourning: str) -> None:
     """Two schedulers, one after the other, and a child of the first that dies with it or does not."""
     name = folder.name
-    environ = tools(folder, "env", "timeout", "true", *mourning, quiet="" if mourning else QUIET)
+    environ = tools(folder, "env", "timeout", "sh", "sleep", *mourning, quiet="" if mourning else QUIET)
     async with (
         containers.compose(folder, {name: {}}, [name]) as project,
         stage.hearing(link, name) as ear,

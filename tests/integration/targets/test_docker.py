@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,23 @@ from concierge_proto import errors, settings
 from concierge_scheduler.targets import compose, docker, swarm
 
 Fake = Callable[[str], None]
+KILLED = """
+import asyncio, os, pathlib, signal, sys
+from concierge_scheduler.targets import docker
+from tests.integration.targets import test_docker
+
+docker._mourning()
+for n in range(30):
+    one = os.fork()
+    if not one:
+        asyncio.run(test_docker.client(60).call(str(n)))
+    pid = pathlib.Path(sys.argv[1], str(n))
+    while not (pid.exists() and pid.read_text().endswith("\\n")):
+        pass
+    os.kill(one, signal.SIGKILL)
+    os.waitpid(one, 0)
+"""
+"""Somebody who calls docker, and is killed as soon as it is there; thirty times."""
 
 
 @pytest.fixture
@@ -112,13 +130,37 @@ async def test_no_client_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("script", ["exec sleep 100", "trap '' TERM; while :; do sleep 0.1; done"])
-async def test_what_hangs_is_ended(fake: Fake, tmp_path: Path, script: str) -> None:
+@pytest.mark.parametrize("kind", [docker.Client.run, docker.Client.call])
+async def test_what_hangs_is_ended(
+    fake: Fake, tmp_path: Path, script: str, kind: Callable[[docker.Client, str], Awaitable[str]]
+) -> None:
     fake(f"echo $$ > {tmp_path}/pid; {script}")
     began = time.monotonic()
     with pytest.raises(errors.Temporary, match="did not answer in time"):
-        await client(0.5).run("ps")
+        await kind(client(0.5), "ps")
     assert time.monotonic() - began < 5
     await true(lambda: gone(tmp_path / "pid"))
+
+
+async def test_a_change_dies_with_its_scheduler_however_early_that_is_killed(
+    fake: Fake, tmp_path: Path
+) -> None:
+    """On one core with somebody busy, docker's first word is often out before its timeout runs on after the fork."""
+    if not shutil.which("setpriv"):
+        pytest.skip("there is no setpriv")
+    core = str(min(os.sched_getaffinity(0)))
+    fake(f"echo $$ > {tmp_path}/$1; exec sleep 60")
+    busy = await asyncio.create_subprocess_exec("taskset", "-c", core, "sh", "-c", "while :; do :; done")
+    try:
+        killed = await asyncio.create_subprocess_exec(
+            *("taskset", "-c", core, sys.executable, "-c", KILLED, str(tmp_path))
+        )
+        assert not await killed.wait()
+    finally:
+        busy.kill()
+        await busy.wait()
+    for n in range(30):
+        await true(lambda n=n: gone(tmp_path / str(n)))  # type: ignore[misc]
 
 
 async def test_a_hanging_target_costs_its_own_turns_alone(fake: Fake) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import concurrent.futures
 import functools
 import os
-import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
@@ -129,6 +129,10 @@ class Client:
         """One child, started and waited for. Empty input: compose must not ask a terminal anything."""
         seconds = min(LISTING, self._deadline) if listing else self._deadline
         guards = [*_cleaned(self._shell.words), *([] if listing else _mourning())]
+        if "ALRM" in guards:
+            signal.pthread_sigmask(
+                signal.SIG_BLOCK, [signal.SIGALRM]
+            )  # in this thread, which is this call's alone
         guards += ["timeout", "-k", f"{KILL:g}", f"{seconds:g}"]
         lean = _LEAN if listing else {}
         try:
@@ -174,9 +178,33 @@ def _cleaned(variables: tuple[str, ...]) -> list[str]:
 
 @functools.cache
 def _mourning() -> tuple[str, ...]:
-    """With util-linux's setpriv a child hears of our death; BusyBox's can't."""
-    words = ("setpriv", "--pdeathsig", "TERM")
-    if not shutil.which("setpriv"):
-        return ()
-    probe = subprocess.run([*words, "true"], capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    return words if probe.returncode == 0 else ()
+    """With util-linux's setpriv a child hears of our death; BusyBox's can't.
+
+    GNU's timeout takes a blocked SIGALRM when it has its child, and not before: a SIGTERM in the instant after its fork
+    ends it alone, and the docker goes on. Another timeout may not know SIGALRM at all, so it is tried.
+    """
+    for name in ("ALRM", "TERM"):
+        words = ("setpriv", "--pdeathsig", name)
+        if _ended_by(name, *words):
+            return words
+    return ()
+
+
+def _ended_by(name: str, *words: str) -> bool:
+    """Tell whether a timeout that starts with this signal pending ends its child at once."""
+    probe = (*words, "sh", "-c", f"kill -s {name} $$; exec timeout 2 sleep 2")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
+    try:
+        done = subprocess.run(
+            probe,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=1,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return done.returncode in {124, -signal.SIGTERM}
