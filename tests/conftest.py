@@ -22,12 +22,22 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests together that meet on a shared server; unit tests meet nobody."""
+    """Keep tests together that meet on a shared server, and let a wait on real servers run out once."""
     for item in items:
+        if "tests/unit" in item.nodeid:
+            continue
+        item.add_marker(pytest.mark.flaky(reruns=1, condition=waited))
         server = next((name for name in SHARED if name in item.nodeid.lower()), None)
         grouped = item.get_closest_marker("xdist_group")  # as a test with a server of its own may be
-        if server and not grouped and "tests/unit" not in item.nodeid:
+        if server and not grouped:
             item.add_marker(pytest.mark.xdist_group(server))
+
+
+def waited(error: BaseException) -> bool:
+    """Tell whether a test failed by nothing but a wait that ran out; a wrong answer is never asked for twice."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(waited, error.exceptions))
+    return isinstance(error, TimeoutError)
 
 
 @pytest.fixture
