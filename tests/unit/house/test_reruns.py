@@ -1,6 +1,5 @@
 """Which failures of a test on real servers are worth a second look at the machine."""
 
-
 import pytest
 from nats import errors
 
