@@ -1,5 +1,7 @@
 """What the gateway counts."""
 
+import functools
+
 import prometheus_client
 
 REQUESTS = prometheus_client.Counter(
@@ -7,6 +9,7 @@ REQUESTS = prometheus_client.Counter(
     "Webhooks, by source and what became of them; `_` is a source that is not configured.",
     ("source", "outcome"),
 )
+requests = functools.cache(REQUESTS.labels)
 SECONDS = prometheus_client.Histogram(
     "concierge_gateway_request_seconds",
     "From the head of a webhook to its answer.",
@@ -20,6 +23,7 @@ PINGS = prometheus_client.Counter(
 COMMANDS = prometheus_client.Counter(
     "concierge_gateway_commands", "Commands that were stored, repeats not counted.", ("service", "verb")
 )
+commands = functools.cache(COMMANDS.labels)
 REPAIRS = prometheus_client.Counter(
     "concierge_gateway_repairs",
     "What the minute's look at the open problems had to do: opened, closed, ticked, or failed.",

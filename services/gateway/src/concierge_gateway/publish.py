@@ -56,7 +56,7 @@ class Shelf:
         kept = await self._claim(claim.id, claim)
         await self._link.publish_all(kept.claim.messages, min(_PATIENCE, until - time.monotonic()))
         if judged.command and not kept.repeated:
-            metrics.COMMANDS.labels(judged.command.service, judged.command.verb).inc()
+            metrics.commands(judged.command.service, judged.command.verb).inc()
         return kept
 
     async def reserve(self, name: str, judged: rules.Judged) -> Claim:

@@ -56,7 +56,7 @@ class Webhooks:
             response, outcome = answers.accepted(verdicts, source.kind if source else ""), "202"
         finally:
             self._in_hand -= 1
-        metrics.REQUESTS.labels(source.name if source else "_", outcome).inc()
+        metrics.requests(source.name if source else "_", outcome).inc()
         metrics.SECONDS.observe(time.perf_counter() - began)
         return response
 
