@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import os
+import sys
 from datetime import UTC, datetime, timedelta
 
 from concierge_cli import output, show
@@ -33,9 +34,11 @@ async def give(place: Place, command: messages.Command, timeout: str, *, wait: b
             async with asyncio.timeout(patience):
                 return await _watch(link, command, before, json=json)
         except TimeoutError:
-            raise errors.Temporary(
+            said = (
                 f"no outcome within {timeout}: `concierge events` shows what happens; does a scheduler run?"
-            ) from None
+            )
+            sys.stderr.write(f"concierge: {said}\n")
+            return 3
 
 
 async def _watch(link: bus.Bus, command: messages.Command, since: datetime, *, json: bool) -> int:

@@ -98,3 +98,11 @@ async def test_what_nobody_knows(link: bus.Bus, desk: Desk) -> None:
     told = await desk.say("explain", "gone")
     assert told.code != 0
     assert "gone is no service of" in told.err
+
+
+@pytest.mark.usefixtures("link")
+async def test_an_order_without_an_outcome_in_time_has_a_code_of_its_own(desk: Desk) -> None:
+    """No scheduler runs: the order is stored, and a script can tell that from a refusal."""
+    said = await desk.say("scale", "web", "+1", "--timeout", "100ms")
+    assert said.code == 3, said.err
+    assert "no outcome within 100ms" in said.err

@@ -38,7 +38,9 @@ async def running(config: settings.Settings, link: bus.Bus) -> AsyncIterator[run
             await task
 
 
-async def test_a_target_that_is_away_stops_nobody(link: bus.Bus, nats_url: str, tmp_path: Path) -> None:
+async def test_a_target_that_is_away_stops_nobody(
+    link: bus.Bus, nats_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     config = settings.Settings(
         nats=settings.Nats(url=nats_url),
         targets={
@@ -51,6 +53,8 @@ async def test_a_target_that_is_away_stops_nobody(link: bus.Bus, nats_url: str, 
         await ear.until(lambda: ear.outcomes)
         assert ear.outcomes[0].result == "converged"
         assert status.missing.startswith("target gone: ")
+    said = [one.getMessage() for one in caplog.records if "target gone: " in one.getMessage()]
+    assert said[0].endswith("; its commands wait")
 
 
 async def test_one_endpoint_under_two_names_is_refused(link: bus.Bus, nats_url: str, tmp_path: Path) -> None:

@@ -33,11 +33,12 @@ class Status:
         if not names:
             self.looked.set()
 
-    def note(self, name: str, missing: str) -> None:
-        """`missing` is empty when the target is attended to."""
-        self._missing[name] = missing
+    def note(self, name: str, missing: str) -> bool:
+        """Return True where that is news; `missing` is empty when the target is attended to."""
+        news, self._missing[name] = missing != self._missing[name], missing
         if "not looked for yet" not in self._missing.values():
             self.looked.set()
+        return news
 
     @property
     def missing(self) -> str:
@@ -95,7 +96,8 @@ class _Target:
                 async with self._opened() as target:
                     await self._keep(target, found, end_instances=end_instances)
             except* errors.Temporary as group:
-                self._status.note(self._name, str(group.exceptions[0]))
+                if self._status.note(self._name, str(group.exceptions[0])):
+                    log.warning("target %s: %s; its commands wait", self._name, group.exceptions[0])
                 await asyncio.sleep(_AWAY)
             except* errors.Permanent as group:
                 log.error("target %s: %s", self._name, group.exceptions[0])
