@@ -89,7 +89,10 @@ def _holder(known: Known) -> str:
     where = f"target {known.policy.target} ({known.kind})"
     if known.holder:
         return f"{where}: a scheduler holds it"
-    return f"{where}: no scheduler holds it, commands wait on the bus; start `concierge scheduler` or `concierge up`"
+    return (
+        f"{where}: no scheduler holds it, commands wait on the bus; start `concierge scheduler` or `concierge up`; "
+        "if one runs, `concierge doctor` says what keeps it away"
+    )
 
 
 def _count(found: state.State) -> str:
