@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,13 +84,12 @@ async def settled(link: bus.Bus, service: str, steps: int = 1) -> None:
             await asyncio.sleep(_LOOK)
 
 
-async def attended(link: bus.Bus, services: Iterable[str]) -> None:
+async def attended(link: bus.Bus, services: Collection[str]) -> None:
     """Return once a scheduler has looked at these: what it stores from then on is about a command."""
-    wanted = set(services)
     async with asyncio.timeout(PATIENCE):
         while True:
             with contextlib.suppress(errors.Temporary):
-                if wanted <= set(await link.store("concierge_services").keys()):
+                if all([await standing.document(link, service) for service in services]):
                     return
             await asyncio.sleep(_LOOK)
 

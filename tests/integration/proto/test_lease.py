@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from concierge_proto import bus
-from concierge_proto.bus import lease
+from concierge_proto.bus import lease, standing
 
 Connect = Callable[[str], AbstractAsyncContextManager[bus.Bus]]
 
@@ -91,3 +91,19 @@ class _Silent:
 
     async def delete(self, *_: object) -> None:
         return
+
+
+async def test_who_holds_is_told_also_while_it_is_renewed(link: bus.Bus, connect: Connect) -> None:
+    leases = link.store("concierge_leases")
+    over = asyncio.Event()
+
+    async def renew() -> None:
+        while not over.is_set():
+            await leases.put("docker/engine", b"shop /scheduler 1")
+
+    await leases.put("docker/engine", b"shop /scheduler 1")
+    async with asyncio.TaskGroup() as group, connect("cli") as reader:
+        group.create_task(renew())
+        found = [await standing.targets_held(reader) for _ in range(200)]
+        over.set()
+    assert set(found) == {frozenset({"shop"})}

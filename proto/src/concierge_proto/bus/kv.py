@@ -74,14 +74,6 @@ class Store:
             except nats.js.errors.KeyWrongLastSequenceError as error:
                 raise self._moved(key, revision or 0) from error
 
-    async def keys(self) -> list[str]:
-        """Return every key that has a value."""
-        with failures.translated(f"list {self.bucket}"):
-            try:
-                return list(await (await self._kv()).keys())
-            except nats.js.errors.NoKeysError:
-                return []
-
     async def _write(self, key: str, value: bytes, revision: int | None) -> int:
         codec.check_size(value, self._max_payload())
         doing = f"write {self.bucket}/{key}"
